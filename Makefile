@@ -1,0 +1,69 @@
+# The same words on a laptop and in CI. GNU make 3.81, which macOS ships, is enough.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+PYTHON := .local/venv/bin/python
+SAM := .local/sam/bin/sam
+# Any region does for checks that call nothing.
+AWS_DEFAULT_REGION ?= eu-west-1
+export AWS_DEFAULT_REGION
+export SAM_CLI_TELEMETRY := 0
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: bootstrap ## Serve both endpoints at http://127.0.0.1:3000 (PORT=... for another)
+	@$(PYTHON) -m local.servers exec -- $(PYTHON) -m local.run
+
+.PHONY: test
+test: bootstrap ## Run all tests (PYTEST_ARGS="-k name" for some)
+	@$(PYTHON) -m local.servers exec -- $(PYTHON) -m pytest -n 2 $(PYTEST_ARGS)
+
+.PHONY: check
+check: bootstrap bootstrap-sam ## Check format, lint, types and the template
+	$(PYTHON) -m ruff format --check
+	$(PYTHON) -m ruff check
+	$(PYTHON) -m mypy
+	$(SAM) validate --lint
+
+.PHONY: format
+format: bootstrap ## Format the code and fix what ruff can fix
+	$(PYTHON) -m ruff check --fix-only
+	$(PYTHON) -m ruff format
+
+.PHONY: up
+up: bootstrap ## Start MySQL and Redis alone; `source .local/env` to reach them
+	@$(PYTHON) -m local.servers up
+
+.PHONY: down
+down: bootstrap ## Stop what `make up` started
+	@$(PYTHON) -m local.servers down
+
+.PHONY: import
+import: bootstrap ## Import CUSTOMERS=customers.csv LOANS=loans.csv into what DB_* points at
+	@$(PYTHON) -m local.importer --customers "$(CUSTOMERS)" --loans "$(LOANS)"
+
+.PHONY: build
+build: bootstrap-sam ## Build the functions and the layer into .aws-sam
+	$(SAM) build
+
+.PHONY: clean
+clean: ## Stop the servers; remove environments, servers' data and builds
+	@if [ -x $(PYTHON) ]; then $(PYTHON) -m local.servers down; fi
+	rm -rf .local .aws-sam
+
+# uv (https://docs.astral.sh/uv) resolves for every platform and Python at once.
+LOCK := uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --custom-compile-command "make requirements"
+
+.PHONY: requirements
+requirements: ## Pin anew what requirements-*.in ask for (needs uv)
+	$(LOCK) --upgrade requirements-dev.in --output-file requirements-dev.txt
+	$(LOCK) --upgrade requirements-sam.in --output-file requirements-sam.txt
+
+.PHONY: bootstrap bootstrap-sam
+bootstrap:
+	@local/bootstrap.sh
+bootstrap-sam:
+	@local/bootstrap.sh sam

@@ -1,0 +1,118 @@
+#!/bin/sh
+# Makes the project's Python environments under .local/:
+#
+#   local/bootstrap.sh        .local/venv, to run, test and check the project
+#   local/bootstrap.sh sam    .local/sam, which holds aws-sam-cli: its pins conflict with the rest
+#
+# A second run does nothing unless the requirements or pyproject.toml changed. BOOTSTRAP_PYTHON names the interpreter
+# to use; without it Python 3.13, which Lambda runs, is looked for, and then the newest from 3.11 on.
+set -eu
+cd "$(dirname "$0")/.."
+
+# Set by some machines for pip at large; each would send the packages elsewhere or refuse the editable install.
+unset PIP_USER PIP_TARGET PIP_PREFIX PIP_REQUIRE_HASHES
+
+say() { echo "bootstrap: $*" >&2; }
+
+fail() {
+    say "$*"
+    exit 1
+}
+
+# A version manager's shim may be on PATH and yet refuse to run, so ask it.
+runs() { "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2])' >/dev/null 2>&1; }
+
+candidates() {
+    for version in 3.13 3.15 3.14 3.12 3.11; do
+        echo "python$version"
+        ls -dr "${PYENV_ROOT:-$HOME/.pyenv}/versions/$version".*/bin/python3 \
+            "/opt/homebrew/bin/python$version" "/usr/local/bin/python$version" "/usr/bin/python$version" 2>/dev/null || true
+    done
+}
+
+find_python() {
+    IFS='
+'
+    for python in ${BOOTSTRAP_PYTHON:-$(candidates)}; do
+        if runs "$python"; then
+            command -v "$python"
+            return
+        fi
+    done
+}
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then
+        "$@"
+    elif [ -t 0 ] && [ -z "${CI:-}" ]; then
+        sudo "$@"
+    else
+        sudo -n "$@" # nobody is there to type a password: fail rather than wait
+    fi
+}
+
+apt_install() {
+    say "installing $* with apt-get (log: .local/apt.log)"
+    {
+        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@" ||
+            { as_root apt-get update && as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"; }
+    } >>.local/apt.log 2>&1 || fail "could not install $*: see .local/apt.log, or install it yourself and run this again"
+}
+
+make_environment() { # FOLDER
+    python=$(find_python)
+    if [ -z "$python" ] && [ -z "${BOOTSTRAP_PYTHON:-}" ] && command -v apt-get >/dev/null; then
+        apt_install python3 python3-venv
+        python=$(find_python)
+    fi
+    [ -n "$python" ] || fail "found no Python 3.11 or newer${BOOTSTRAP_PYTHON:+ at $BOOTSTRAP_PYTHON}: install one and run this again"
+    say "using $("$python" --version) at $python for $1"
+    # Debian's python3 comes without ensurepip; python3.N-venv brings it.
+    if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
+        command -v apt-get >/dev/null || fail "$python has no venv module: install it and run this again"
+        apt_install "$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')"
+    fi
+    "$python" -m venv --clear "$1"
+}
+
+# One at a time: `make test` and `make check` may start together. A lock whose owner is gone is nobody's.
+take_lock() {
+    until mkdir .local/bootstrap.lock 2>/dev/null; do
+        owner=$(cat .local/bootstrap.lock/pid 2>/dev/null || true)
+        if [ -n "$owner" ] && ! kill -0 "$owner" 2>/dev/null; then
+            rm -rf .local/bootstrap.lock
+        else
+            sleep 1
+        fi
+    done
+    trap 'rm -rf .local/bootstrap.lock' EXIT
+    trap 'exit 130' INT TERM
+    echo $$ >.local/bootstrap.lock/pid
+}
+
+up_to_date() { [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ] && "$folder/bin/python" -c '' 2>/dev/null; }
+
+case ${1:-venv} in
+venv) folder=.local/venv requirements=requirements-dev.txt ;;
+sam) folder=.local/sam requirements=requirements-sam.txt ;;
+*) fail "usage: local/bootstrap.sh [sam]" ;;
+esac
+stamp=$folder/stamp
+# Scripts in an environment hold its absolute path, so a checkout that moved needs a new one.
+wanted="$PWD $(cat local/bootstrap.sh pyproject.toml layers/common/requirements.txt $requirements | cksum)"
+if up_to_date; then exit 0; fi
+
+mkdir -p .local
+take_lock
+if up_to_date; then exit 0; fi # another run made it meanwhile
+case $(cat "$stamp" 2>/dev/null) in
+"$PWD "*) "$folder/bin/python" -c '' 2>/dev/null || make_environment "$folder" ;;
+*) make_environment "$folder" ;;
+esac
+say "installing $requirements into $folder"
+"$folder/bin/python" -m pip install -qq --disable-pip-version-check --require-hashes -r $requirements
+if [ "$folder" = .local/venv ]; then
+    # Without isolation, setuptools is the one pinned above and leaves no egg-info in the layer's folder, which ships.
+    "$folder/bin/python" -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
+fi
+echo "$wanted" >"$stamp"
