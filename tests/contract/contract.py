@@ -1,0 +1,76 @@
+"""openapi.yaml and JSON as the contract tests read them: every number exact, every schema a validator."""
+
+import json
+from decimal import Context, Decimal
+from functools import cache
+from pathlib import Path
+from typing import Any, NoReturn
+
+import jsonschema_rs
+import yaml
+
+CONTRACT_PATH = Path(__file__).parents[2] / "openapi.yaml"
+
+
+class _ExactLoader(yaml.SafeLoader):
+    """Reads 0.01 as a hundredth rather than as the binary fraction next to it."""
+
+
+def _construct_decimal(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> Decimal:
+    return Decimal(loader.construct_scalar(node))
+
+
+_ExactLoader.add_constructor("tag:yaml.org,2002:float", _construct_decimal)
+
+
+@cache
+def contract() -> dict[str, Any]:
+    """Return the contract, its fractions as Decimal."""
+    document: dict[str, Any] = yaml.load(CONTRACT_PATH.read_text(encoding="utf-8"), Loader=_ExactLoader)  # noqa: S506 - a SafeLoader
+    return document
+
+
+def resolve(node: dict[str, Any]) -> dict[str, Any]:
+    """Return the part of the contract that a Reference Object names, or the node itself when it is none."""
+    while "$ref" in node:
+        target: Any = contract()
+        for name in node["$ref"].removeprefix("#/").split("/"):
+            target = target[name]
+        node = target
+    return node
+
+
+def validator(schema: dict[str, Any]) -> jsonschema_rs.Draft202012Validator:
+    """Return a validator of a Schema Object; it judges numbers as decimals, of any size."""
+    return jsonschema_rs.Draft202012Validator({**schema, "components": contract()["components"]})
+
+
+def exact_json(text: str) -> object:
+    """Read one JSON document as RFC 8259 has it, all numbers as Decimal.
+
+    Raises:
+        ValueError: No JSON, or a name repeated in an object; NaN and Infinity are no JSON.
+    """
+    return json.loads(
+        text,
+        parse_int=_integer,
+        parse_float=Decimal,
+        parse_constant=_refuse_constant,
+        object_pairs_hook=_object_of_distinct_names,
+    )
+
+
+def _integer(text: str) -> Decimal:
+    # Rounded to far more digits than any bound has: the validator cannot report integers of thousands of digits.
+    return Context(prec=100).create_decimal(text)
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _object_of_distinct_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        raise ValueError("a name is repeated")
+    return members
