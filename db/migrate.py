@@ -1,0 +1,143 @@
+"""Apply the numbered migrations in this folder that a database has not had yet: `python -m db.migrate`.
+
+A file NNNN_what_it_does.sql holds statements that each end with a semicolon at the end of a line. It is applied once,
+in order, and never edited afterwards: its checksum is kept with its number. DDL commits by itself in MySQL, so each
+statement done is noted: a migration that broke off goes on, once the cause is gone, at the statement that failed.
+"""
+
+import hashlib
+import os
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pymysql
+
+if TYPE_CHECKING:
+    from pymysql.cursors import Cursor
+
+FOLDER = Path(__file__).parent
+LOCK_NAME = "LEFT(CONCAT('migrate.', DATABASE()), 64)"  # names of locks are server-wide and at most 64 long
+LOCK_WAIT_SECONDS = 60
+
+HISTORY = """
+CREATE TABLE IF NOT EXISTS schema_migrations (
+    version INT UNSIGNED NOT NULL PRIMARY KEY,
+    name VARCHAR(200) NOT NULL,
+    checksum CHAR(64) NOT NULL,
+    statements_done INT UNSIGNED NOT NULL DEFAULT 0,
+    finished_at TIMESTAMP NULL
+) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4
+"""
+
+
+class MigrationError(Exception):
+    """The schema cannot be brought up to date; the message says why."""
+
+
+def migrate(connection: "pymysql.Connection[Cursor]", folder: Path = FOLDER) -> list[str]:
+    """Bring the connection's database up to date and return the names of the migrations applied.
+
+    Two runs at once wait for each other.
+
+    Raises:
+        MigrationError: An applied file was edited or is gone, or a statement fails.
+    """
+    with _alone(connection):
+        with connection.cursor() as cursor:
+            cursor.execute(HISTORY)
+        _refuse_rewritten_history(connection, folder)
+        return [path.stem for path in sorted(folder.glob("[0-9]*.sql")) if _apply(connection, path)]
+
+
+def _apply(connection: "pymysql.Connection[Cursor]", path: Path) -> bool:
+    """Apply what is left of one migration; return whether anything was."""
+    version = _version(path)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT IGNORE INTO schema_migrations (version, name, checksum) VALUES (%s, %s, %s)",
+            (version, path.stem, _checksum(path)),
+        )
+        connection.commit()
+        cursor.execute("SELECT statements_done, finished_at FROM schema_migrations WHERE version = %s", (version,))
+        ((done, finished_at),) = cursor.fetchall()
+        if finished_at is not None:
+            return False
+        for number, statement in enumerate(_statements(path)[done:], start=done + 1):
+            try:
+                cursor.execute(statement)
+            except pymysql.MySQLError as exc:
+                raise MigrationError(f"{path.name}, statement {number}: {exc.args[-1]}") from exc
+            cursor.execute("UPDATE schema_migrations SET statements_done = %s WHERE version = %s", (number, version))
+            connection.commit()
+        # The checksum again: a file that broke off may have been mended since.
+        cursor.execute(
+            "UPDATE schema_migrations SET finished_at = CURRENT_TIMESTAMP, checksum = %s WHERE version = %s",
+            (_checksum(path), version),
+        )
+        connection.commit()
+    return True
+
+
+def _refuse_rewritten_history(connection: "pymysql.Connection[Cursor]", folder: Path) -> None:
+    files = {_version(path): path for path in folder.glob("[0-9]*.sql")}
+    with connection.cursor() as cursor:
+        # An unfinished file may be mended, but not before the statement that failed; its author knows.
+        cursor.execute("SELECT version, name, checksum FROM schema_migrations WHERE finished_at IS NOT NULL")
+        for version, name, checksum in cursor.fetchall():
+            if version not in files:
+                raise MigrationError(f"the database has had {name}, which this version does not know")
+            if _checksum(files[version]) != checksum:
+                raise MigrationError(
+                    f"{files[version].name} was edited after it had been applied; add a new one instead"
+                )
+
+
+@contextmanager
+def _alone(connection: "pymysql.Connection[Cursor]") -> Iterator[None]:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT GET_LOCK({LOCK_NAME}, %s)", (LOCK_WAIT_SECONDS,))
+        if cursor.fetchall() != ((1,),):
+            raise MigrationError(f"another migration has been running for {LOCK_WAIT_SECONDS} s")
+        try:
+            yield
+        finally:
+            cursor.execute(f"SELECT RELEASE_LOCK({LOCK_NAME})")
+
+
+def _statements(path: Path) -> list[str]:
+    uncommented = re.sub(r"--[ \t].*$", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return [statement for part in re.split(r";[ \t]*$", uncommented, flags=re.MULTILINE) if (statement := part.strip())]
+
+
+def _version(path: Path) -> int:
+    return int(path.stem.split("_", 1)[0])
+
+
+def _checksum(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def main() -> None:
+    """Migrate the database that the DB_* variables name."""
+    connection = pymysql.connect(
+        host=os.environ["DB_HOST"],
+        port=int(os.environ.get("DB_PORT", "3306")),
+        user=os.environ["DB_USER"],
+        password=os.environ.get("DB_PASSWORD", ""),
+        database=os.environ["DB_NAME"],
+    )
+    try:
+        applied = migrate(connection)
+    except MigrationError as exc:
+        sys.exit(f"migrate: {exc}")
+    finally:
+        connection.close()
+    print("migrate:", ", ".join(applied) or "nothing to do")
+
+
+if __name__ == "__main__":
+    main()

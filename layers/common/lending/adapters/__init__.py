@@ -1,0 +1,1 @@
+"""The ports on real technology: MySQL, Redis and AWS, one file each."""

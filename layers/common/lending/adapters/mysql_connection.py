@@ -1,0 +1,197 @@
+"""One MySQL connection per execution environment, its transactions, and the driver's errors in our own terms."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any, TypeVar
+
+import pymysql
+from pymysql.constants import CR, ER
+from pymysql.cursors import Cursor
+
+from lending.adapters.aws_secrets import Login, LoginSource
+from lending.config import Settings
+from lending.errors import RequestInProgressError, StoreUnavailableError
+
+# A ladder, each rung longer than the one before, so that whoever waits learns the outcome of what it waits for:
+# lock wait < socket < function (10 s) < gateway (30 s).
+LOCK_WAIT_SECONDS = 3
+SOCKET_TIMEOUT_SECONDS = 5
+CONNECT_TIMEOUT_SECONDS = 2
+
+MAX_IDLE_SECONDS = 300
+"""Firewalls and proxies forget a flow after about this long without a word, and would let the next query hang."""
+
+SESSION = (
+    # Statements see what was committed before they began; REPEATABLE READ would decide on an older snapshot.
+    "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+    f"SET SESSION innodb_lock_wait_timeout = {LOCK_WAIT_SECONDS}, lock_wait_timeout = {LOCK_WAIT_SECONDS}",
+)
+
+CONNECTION_WAS_KILLED = 1927  # MariaDB's ER_CONNECTION_KILLED
+IDLE_DISCONNECT = 4031  # MySQL's ER_CLIENT_INTERACTION_TIMEOUT
+
+LOST = {CR.CR_SERVER_GONE_ERROR, CR.CR_SERVER_LOST, ER.SERVER_SHUTDOWN, CONNECTION_WAS_KILLED, IDLE_DISCONNECT}
+UNAVAILABLE = {
+    CR.CR_CONN_HOST_ERROR,
+    ER.CON_COUNT_ERROR,
+    ER.TOO_MANY_USER_CONNECTIONS,
+    ER.USER_LIMIT_REACHED,
+    ER.ACCESS_DENIED_ERROR,  # a rotation under way: the login was fetched afresh before this was believed
+    ER.OPTION_PREVENTS_STATEMENT,  # read_only: a writer demoted by a failover
+    ER.QUERY_INTERRUPTED,
+}
+
+
+T = TypeVar("T")
+
+
+class ConnectionLostError(StoreUnavailableError):
+    """The connection ended while in use: what it had not committed is gone."""
+
+
+class Transaction:
+    """Statements that count together or not at all."""
+
+    def __init__(self, connection: "MySQLConnection") -> None:
+        """Wrap a connection on which a transaction was begun."""
+        self._connection = connection
+        self.committed = False
+
+    def execute(self, sql: str, parameters: Mapping[str, object]) -> Cursor:
+        """Run one statement and return its cursor."""
+        return self._connection.execute(sql, parameters)
+
+    def commit(self) -> None:
+        """Make what was executed durable."""
+        self._connection.commit()
+        self.committed = True
+
+
+class MySQLConnection:
+    """Opened on first use, kept while warm, and dropped, not pinged, once it has failed."""
+
+    def __init__(self, settings: Settings, login: LoginSource) -> None:
+        """Take where to connect, and where the user and password come from."""
+        self._settings = settings
+        self._login = login
+        self._connection: pymysql.Connection[Cursor] | None = None
+        self._used_at = 0.0
+
+    def query(self, sql: str, parameters: Mapping[str, object]) -> tuple[tuple[Any, ...], ...]:
+        """Return the rows of one reading statement, run in autocommit."""
+        return self._once_more_if_stale(lambda: self.execute(sql, parameters)).fetchall()
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """Begin a transaction; roll it back at the end unless it was committed."""
+        self._once_more_if_stale(self._begin)
+        transaction = Transaction(self)
+        try:
+            yield transaction
+        finally:
+            if not transaction.committed:
+                self._roll_back()
+
+    def execute(self, sql: str, parameters: Mapping[str, object]) -> Cursor:
+        """Run one statement on the connection as it is."""
+        with self._driver_errors_translated():
+            cursor = self._open().cursor()
+            cursor.execute(sql, parameters)
+            return cursor
+
+    def commit(self) -> None:
+        """Commit the transaction that was begun."""
+        with self._driver_errors_translated():
+            self._open().commit()
+
+    def close(self) -> None:
+        """Close the connection; the next use opens another."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(pymysql.Error, OSError):
+                connection.close()
+
+    def _begin(self) -> None:
+        with self._driver_errors_translated():
+            self._open().begin()
+
+    def _roll_back(self) -> None:
+        """Undo what was not committed; a failure here must not hide the error that led to it."""
+        if self._connection is None:
+            return  # the server rolls back what a lost connection leaves
+        try:
+            self._connection.rollback()
+        except (pymysql.Error, OSError):
+            self.close()
+
+    def _once_more_if_stale(self, start: Callable[[], T]) -> T:
+        """Run the start of something; again on a new connection when a kept one proves dead.
+
+        An environment may have slept for hours. Only what fails at once is tried again: a time-out has used up the
+        time that a second try would need.
+        """
+        if self._connection is not None and time.monotonic() - self._used_at > MAX_IDLE_SECONDS:
+            self.close()
+        kept = self._connection is not None
+        started_at = time.monotonic()
+        try:
+            return start()
+        except ConnectionLostError:
+            if not kept or time.monotonic() - started_at > 1:
+                raise
+            return start()
+
+    def _open(self) -> "pymysql.Connection[Cursor]":
+        if self._connection is None:
+            self._connection = self._connect()
+        self._used_at = time.monotonic()
+        return self._connection
+
+    def _connect(self) -> "pymysql.Connection[Cursor]":
+        try:
+            return self._connect_as(self._login.current())
+        except pymysql.OperationalError as exc:
+            if exc.args[0] != ER.ACCESS_DENIED_ERROR:
+                raise
+            # The password may have been rotated since it was fetched.
+            return self._connect_as(self._login.renewed())
+
+    def _connect_as(self, login: Login) -> "pymysql.Connection[Cursor]":
+        settings = self._settings
+        # ssl_ca alone would encrypt but verify nothing.
+        tls: dict[str, Any] = {"ssl_ca": settings.db_tls_ca, "ssl_verify_cert": True, "ssl_verify_identity": True}
+        connection: pymysql.Connection[Cursor] = pymysql.connect(
+            host=settings.db_host,
+            port=settings.db_port,
+            user=login.user,
+            password=login.password,
+            database=settings.db_name,
+            autocommit=True,  # otherwise a warm environment would read one old snapshot for ever
+            connect_timeout=CONNECT_TIMEOUT_SECONDS,
+            read_timeout=SOCKET_TIMEOUT_SECONDS,
+            write_timeout=SOCKET_TIMEOUT_SECONDS,
+            cursorclass=Cursor,
+            **(tls if settings.db_tls_ca else {}),
+        )
+        with connection.cursor() as cursor:
+            for statement in SESSION:
+                cursor.execute(statement)
+        return connection
+
+    @contextmanager
+    def _driver_errors_translated(self) -> Iterator[None]:
+        try:
+            yield
+        except (pymysql.OperationalError, pymysql.InternalError, pymysql.InterfaceError) as exc:
+            code = exc.args[0] if exc.args else None
+            if code == ER.LOCK_WAIT_TIMEOUT:
+                # The statement failed, the transaction is still open: whoever began it rolls it back.
+                raise RequestInProgressError("Another request of this customer is still running.") from exc
+            if code in UNAVAILABLE:
+                self.close()
+                raise StoreUnavailableError("The loan store is away or busy.") from exc
+            if code in LOST or not isinstance(exc, pymysql.OperationalError):
+                self.close()
+                raise ConnectionLostError("The connection to the loan store was lost.") from exc
+            raise

@@ -1,0 +1,56 @@
+"""The cached form of a credit profile: one JSON document that explains itself to whoever reads the key."""
+
+import json
+from datetime import date
+from decimal import Decimal
+
+from lending.domain.scoring import CreditProfile, ScoreComponents
+
+SCHEMA_VERSION = 1
+"""Raise it whenever a field changes its name or meaning: older readers then take the document for a miss."""
+
+MAX_LENGTH = 2048
+"""No document of ours comes near; anything longer is somebody else's and not worth parsing."""
+
+# Amounts are strings: exact for every reader, whatever its JSON parser makes of numbers.
+TEMPLATE = (
+    '{{"v":{version},"customer_id":{p.customer_id},"credit_score":{p.credit_score},"components":{{'
+    '"punctuality":"{c.punctuality}","experience":"{c.experience}","activity":"{c.activity}","volume":"{c.volume}"}},'
+    '"loans":{p.loans},"monthly_salary":"{p.monthly_salary}","approved_limit":"{p.approved_limit}",'
+    '"current_amount":"{p.current_amount}","current_installments":"{p.current_installments}",'
+    '"as_of":"{p.as_of}","valid_through":"{p.valid_through}"}}'
+)
+
+_loads = json.JSONDecoder().decode
+
+
+def to_document(profile: CreditProfile) -> str:
+    """Return the document of a profile."""
+    return TEMPLATE.format(version=SCHEMA_VERSION, p=profile, c=profile.components)
+
+
+def from_document(text: bytes, customer_id: int, today: date) -> CreditProfile | None:
+    """Return the profile in a document; None for anything that is not this schema's, this customer's and of this time."""
+    if len(text) > MAX_LENGTH:
+        return None
+    try:
+        document = _loads(text.decode())
+        if document["v"] != SCHEMA_VERSION or document["customer_id"] != customer_id:
+            return None
+        components = document["components"]
+        profile = CreditProfile(
+            customer_id=customer_id,
+            credit_score=document["credit_score"],
+            components=ScoreComponents(*(Decimal(components[name]) for name in ScoreComponents._fields)),
+            loans=document["loans"],
+            monthly_salary=Decimal(document["monthly_salary"]),
+            approved_limit=Decimal(document["approved_limit"]),
+            current_amount=Decimal(document["current_amount"]),
+            current_installments=Decimal(document["current_installments"]),
+            as_of=date.fromisoformat(document["as_of"]),
+            valid_through=date.fromisoformat(document["valid_through"]),
+        )
+    except (ValueError, ArithmeticError, LookupError, TypeError, RecursionError):
+        return None
+    # A clock set back would otherwise serve a profile from the future.
+    return profile if profile.as_of <= today <= profile.valid_through else None

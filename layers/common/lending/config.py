@@ -1,0 +1,98 @@
+"""The settings, read once from the environment; a wrong value fails at once and by name."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, tzinfo
+
+MAX_PORT = 65_535
+MAX_REDIS_DB = 15
+"""The highest database number of a Redis as it comes; ElastiCache's too, with cluster mode off."""
+
+
+class InvalidSettingError(Exception):
+    """An environment variable is missing or wrong; the message names it. For the log, never for a caller."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Where the stores are and how to enter them. Secrets are named, or given for local use; none shows in a repr."""
+
+    db_host: str
+    db_port: int
+    db_name: str
+    db_secret_id: str | None
+    """Secrets Manager id of RDS's own JSON (username, password); wins over db_user and db_password."""
+    db_user: str
+    db_password: str
+    db_tls_ca: str | None
+    """Path of the CA bundle; given, the connection is encrypted and the server's certificate and name are verified."""
+    redis_host: str
+    redis_port: int
+    redis_db: int
+    redis_tls: bool
+    redis_secret_id: str | None
+    """Secrets Manager id of a JSON with username and password; absent, no login."""
+    business_timezone: tzinfo
+    """Where `today` begins and ends."""
+
+    def __repr__(self) -> str:
+        db = f"{self.db_host}:{self.db_port}/{self.db_name}"
+        return f"Settings(db={db}, redis={self.redis_host}:{self.redis_port}/{self.redis_db})"
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> "Settings":
+        """Return the settings in the environment variables.
+
+        Raises:
+            InvalidSettingError: A variable is missing or wrong; the message names it.
+        """
+        db_secret_id = environ.get("DB_SECRET_ID") or None
+        return cls(
+            db_host=_required(environ, "DB_HOST"),
+            db_port=_integer(environ, "DB_PORT", "3306", 1, MAX_PORT),
+            db_name=_required(environ, "DB_NAME"),
+            db_secret_id=db_secret_id,
+            db_user="" if db_secret_id else _required(environ, "DB_USER"),
+            db_password=environ.get("DB_PASSWORD", ""),
+            db_tls_ca=environ.get("DB_TLS_CA") or None,
+            redis_host=environ.get("REDIS_HOST") or "localhost",
+            redis_port=_integer(environ, "REDIS_PORT", "6379", 1, MAX_PORT),
+            redis_db=_integer(environ, "REDIS_DB", "1", 0, MAX_REDIS_DB),
+            redis_tls=_boolean(environ, "REDIS_TLS"),
+            redis_secret_id=environ.get("REDIS_SECRET_ID") or None,
+            business_timezone=_timezone(environ, "BUSINESS_TIMEZONE"),
+        )
+
+
+def _required(environ: Mapping[str, str], name: str) -> str:
+    value = environ.get(name)
+    if not value:
+        raise InvalidSettingError(f"{name} is not set")
+    return value
+
+
+def _integer(environ: Mapping[str, str], name: str, default: str, low: int, high: int) -> int:
+    text = environ.get(name) or default
+    if not (text.isascii() and text.isdigit() and low <= int(text) <= high):
+        raise InvalidSettingError(f"{name} must be an integer from {low} to {high}, not {text!r}")
+    return int(text)
+
+
+def _boolean(environ: Mapping[str, str], name: str) -> bool:
+    text = environ.get(name) or "false"
+    if text not in {"true", "false"}:
+        raise InvalidSettingError(f"{name} must be true or false, not {text!r}")
+    return text == "true"
+
+
+def _timezone(environ: Mapping[str, str], name: str) -> tzinfo:
+    key = environ.get(name) or "UTC"
+    if key == "UTC":
+        return UTC
+    # zoneinfo costs a cold start some milliseconds that the default need not pay.
+    from zoneinfo import ZoneInfo
+
+    try:
+        return ZoneInfo(key)
+    except (KeyError, ValueError, OSError) as exc:
+        raise InvalidSettingError(f"{name} must be an IANA time zone, not {key!r}") from exc

@@ -1,0 +1,77 @@
+"""What the use cases need of the outside world; the adapters fulfil it."""
+
+from contextlib import AbstractContextManager
+from datetime import date
+from typing import NamedTuple, Protocol
+
+from lending.domain.eligibility import Decision
+from lending.domain.loans import CreditRecord, LoanApplication
+from lending.domain.scoring import CreditProfile
+
+
+class LoanTransaction(Protocol):
+    """One unit of work on one customer; nothing of it stays unless commit() is called."""
+
+    def lock_customer(self, customer_id: int) -> None:
+        """Wait for, then hold the customer until the transaction ends.
+
+        Raises:
+            CustomerNotFoundError: No such customer.
+            RequestInProgressError: Another transaction held the customer for too long.
+        """
+
+    def credit_record(self, customer_id: int, today: date) -> CreditRecord:
+        """Return the record as of now, including whatever was committed before the lock was had."""
+
+    def add_loan(self, application: LoanApplication, decision: Decision, today: date) -> int:
+        """Record the approved loan, starting today, and return its loan_id."""
+
+    def commit(self) -> None:
+        """Make all of it durable."""
+
+
+class LoanStore(Protocol):
+    """The system of record. Every method may raise StoreUnavailableError."""
+
+    def credit_record(self, customer_id: int, today: date) -> CreditRecord:
+        """Return the customer's record in one statement that sees all that was committed before it began.
+
+        Raises:
+            CustomerNotFoundError: No such customer.
+        """
+
+    def transaction(self) -> AbstractContextManager[LoanTransaction]:
+        """Begin a transaction; leaving the context without commit() rolls it back."""
+
+
+class CacheAnswer(NamedTuple):
+    """What the cache said about a customer."""
+
+    profile: CreditProfile | None
+    """The profile on a hit, else None."""
+    lease: bytes | None = None
+    """On a miss, the right to fill the entry; None when another request has it or the cache is away."""
+    bypass: str | None = None
+    """Why the cache could not be asked, in a word; None when it answered."""
+
+
+class ScoreCache(Protocol):
+    """Profiles kept near. Nothing here raises: a cache that is away is slower, never wrong."""
+
+    def look_up(self, customer_id: int, today: date) -> CacheAnswer:
+        """Return the customer's profile or, when there is none, the right to fill it."""
+
+    def peek(self, customer_id: int, today: date) -> CacheAnswer:
+        """Return the customer's profile if it is there, without asking for the right to fill it."""
+
+    def fill(self, lease: bytes, profile: CreditProfile) -> bool:
+        """Keep a profile that was read after the lease was taken; False when the lease no longer holds."""
+
+    def announce_write(self, customer_id: int) -> bytes:
+        """Drop the entry and let none be filled until the write is over; return the write's token."""
+
+    def finish_write(self, customer_id: int, token: bytes) -> None:
+        """After the commit: drop the entry and let it be filled again, unless another write is under way."""
+
+    def retract_write(self, customer_id: int, token: bytes) -> None:
+        """After a rollback: let the entry be filled again."""

@@ -1,0 +1,138 @@
+"""API Gateway events (HTTP API, payload 2.0) in: an application within the contract's bounds, or every breach of it."""
+
+import json
+from binascii import a2b_base64
+from collections.abc import Callable, Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from lending.domain.loans import LoanApplication
+from lending.errors import FieldError, InvalidRequestError, MalformedBodyError, RouteNotFoundError
+
+Event = Mapping[str, Any]
+
+MAX_BODY_BYTES = 8 * 1024
+CENT = Decimal("0.01")
+
+
+def parse_application(event: Event) -> LoanApplication:
+    """Return the application in an event's body.
+
+    Raises:
+        RouteNotFoundError: The event came by the default route: the API has no operation for it.
+        MalformedBodyError: The body is missing, too large, or not one unambiguous JSON document.
+        InvalidRequestError: Fields are missing, unknown or out of bounds; all of them are named.
+    """
+    if event.get("routeKey") == "$default":
+        http = event["requestContext"]["http"]
+        raise RouteNotFoundError(f"There is no {http['method']} {http['path']}.")
+    document = _document(_body(event))
+    if not isinstance(document, dict):
+        raise InvalidRequestError([FieldError("", "must be an object")])
+    errors = [FieldError(_pointer(name), "is not a known field") for name in document if name not in FIELDS]
+    for name, breach_of in FIELDS.items():
+        breach = breach_of(document[name]) if name in document else "is missing"
+        if breach is not None:
+            errors.append(FieldError(_pointer(name), breach))
+    if errors:
+        raise InvalidRequestError(errors)
+    return LoanApplication(
+        customer_id=int(document["customer_id"]),
+        loan_amount=document["loan_amount"].quantize(CENT),
+        interest_rate=abs(document["interest_rate"].quantize(CENT)),  # -0 is a zero
+        tenure=int(document["tenure"]),
+    )
+
+
+def _body(event: Event) -> str:
+    """Return the body as text, decoded where API Gateway took it for binary."""
+    body = event.get("body")
+    if not body:
+        raise MalformedBodyError("The request has no body.")
+    try:
+        raw = a2b_base64(body, strict_mode=True) if event.get("isBase64Encoded") else body.encode()
+        if len(raw) > MAX_BODY_BYTES:
+            raise MalformedBodyError(f"The body is larger than {MAX_BODY_BYTES} bytes.")
+        return str(raw, "utf-8")
+    except ValueError as exc:
+        raise MalformedBodyError("The body is not text in UTF-8.") from exc
+
+
+def _document(text: str) -> Any:
+    try:
+        return _decode(text)
+    except RecursionError as exc:
+        raise MalformedBodyError("The body is nested too deeply.") from exc
+    except ValueError as exc:
+        raise MalformedBodyError("The body is not valid JSON.") from exc
+
+
+def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        # Parsers differ on which of the two counts; money does not ride on that.
+        raise MalformedBodyError("The body repeats a name within one object.")
+    return members
+
+
+def _number(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        # An exponent beyond what Decimal holds: out of every bound we have, whatever its exact value.
+        return Decimal("Infinity")
+
+
+def _refuse_constant(name: str) -> Any:
+    raise MalformedBodyError(f"{name} is not valid JSON.")
+
+
+# Every number is read as the decimal that it is written as; built once, since building costs more than decoding.
+_decode = json.JSONDecoder(
+    parse_float=_number, parse_int=_number, parse_constant=_refuse_constant, object_pairs_hook=_unique_names
+).decode
+
+
+def _integer_within(low: int, high: int) -> Callable[[Any], str | None]:
+    def breach(value: Any) -> str | None:
+        if not isinstance(value, Decimal):
+            return "must be an integer"
+        if not low <= value:
+            return f"must be at least {low}"
+        if not value <= high:
+            return f"must be at most {high}"
+        return None if value == value.to_integral_value() else "must be an integer"
+
+    return breach
+
+
+def _money_above_zero(value: Any) -> str | None:
+    return "must be greater than 0" if isinstance(value, Decimal) and not value > 0 else _hundredths(value, MAX_AMOUNT)
+
+
+def _rate(value: Any) -> str | None:
+    return "must be at least 0" if isinstance(value, Decimal) and not value >= 0 else _hundredths(value, MAX_RATE_PCT)
+
+
+def _hundredths(value: Any, high: Decimal) -> str | None:
+    if not isinstance(value, Decimal):
+        return "must be a number"
+    if not value <= high:
+        return f"must be at most {high}"
+    return None if value == value.quantize(CENT) else "must have at most 2 decimals"
+
+
+def _pointer(name: str) -> str:
+    """Return the JSON pointer (RFC 6901) to a member of the body."""
+    return "/" + name.replace("~", "~0").replace("/", "~1")
+
+
+MAX_AMOUNT = Decimal("9999999999.99")
+MAX_RATE_PCT = Decimal(100)
+
+FIELDS: Mapping[str, Callable[[Any], str | None]] = {
+    "customer_id": _integer_within(1, 4_294_967_295),
+    "loan_amount": _money_above_zero,
+    "interest_rate": _rate,
+    "tenure": _integer_within(1, 480),
+}

@@ -1,0 +1,102 @@
+"""Decisions and errors out: answers as API Gateway wants them, JSON with money to the cent, errors as problem+json."""
+
+import json
+from decimal import Decimal
+from typing import Any
+
+from lending.domain.eligibility import Decision
+from lending.domain.loans import LoanApplication
+from lending.errors import (
+    CustomerNotFoundError,
+    InvalidRequestError,
+    LendingError,
+    MalformedBodyError,
+    RequestInProgressError,
+    RouteNotFoundError,
+    StoreUnavailableError,
+)
+from lending.use_cases.cache_use import CacheUse
+
+Response = dict[str, Any]
+
+RETRY_AFTER_SECONDS = 1
+SERVER_ERROR = 500
+
+PROBLEMS: dict[type[LendingError], tuple[int, str, str]] = {
+    MalformedBodyError: (400, "malformed-body", "Malformed body"),
+    InvalidRequestError: (422, "invalid-request", "Invalid request"),
+    RouteNotFoundError: (404, "route-not-found", "Route not found"),
+    CustomerNotFoundError: (404, "customer-not-found", "Customer not found"),
+    RequestInProgressError: (409, "request-in-progress", "Request in progress"),
+    StoreUnavailableError: (503, "store-unavailable", "Store unavailable"),
+}
+INTERNAL_ERROR = (SERVER_ERROR, "internal-error", "Internal error")
+
+
+def render_eligibility(application: LoanApplication, decision: Decision) -> Response:
+    """Return the answer of POST /check-eligibility."""
+    return _json(
+        200,
+        f'{{"customer_id":{application.customer_id},"approval":{_approval(decision)},'
+        f'"interest_rate":{_hundredths(application.interest_rate)},'
+        f'"corrected_interest_rate":{_hundredths(decision.corrected_interest_rate)},"tenure":{application.tenure},'
+        f'"monthly_installment":{_hundredths(decision.monthly_installment)},"credit_score":{decision.credit_score},'
+        f'"reason_codes":{_reasons(decision)}}}',
+    )
+
+
+def render_loan(application: LoanApplication, decision: Decision, loan_id: int | None) -> Response:
+    """Return the answer of POST /create-loan; loan_id is None where it was declined."""
+    return _json(
+        200 if loan_id is None else 201,
+        f'{{"loan_id":{"null" if loan_id is None else loan_id},"customer_id":{application.customer_id},'
+        f'"loan_approved":{_approval(decision)},'
+        f'"message":"{"Loan approved." if decision.approved else "Loan declined."}",'
+        f'"monthly_installment":{_hundredths(decision.monthly_installment)},'
+        f'"corrected_interest_rate":{_hundredths(decision.corrected_interest_rate)},'
+        f'"reason_codes":{_reasons(decision)}}}',
+    )
+
+
+def render_error(exc: Exception) -> Response:
+    """Return the problem (RFC 9457) that an error is to the caller; the unforeseen ones without their details."""
+    foreseen = isinstance(exc, LendingError)
+    status, slug, title = next((PROBLEMS[cls] for cls in type(exc).__mro__ if cls in PROBLEMS), INTERNAL_ERROR)
+    problem: dict[str, object] = {
+        "type": f"/problems/{slug}",
+        "title": title,
+        "status": status,
+        "detail": str(exc) if foreseen else "Something went wrong on our side.",
+    }
+    if isinstance(exc, InvalidRequestError):
+        problem["errors"] = [error._asdict() for error in exc.errors]
+    headers = {"content-type": "application/problem+json"}
+    if status in {409, 503}:
+        headers["retry-after"] = str(RETRY_AFTER_SECONDS)
+    return {"statusCode": status, "headers": headers, "body": json.dumps(problem)}
+
+
+def cache_status(use: CacheUse) -> str | None:
+    """Return the Cache-Status (RFC 9211) of an answer; None when the cache was not looked at."""
+    if use.outcome is None:
+        return None
+    stored = "; stored" if use.stored else ""
+    detail = f"; detail={use.bypass}" if use.bypass else ""
+    return f"credit-score; {use.outcome.value}{stored}{detail}"
+
+
+def _json(status: int, body: str) -> Response:
+    return {"statusCode": status, "headers": {"content-type": "application/json"}, "body": body}
+
+
+def _hundredths(value: Decimal) -> str:
+    """Return a number with two decimals; a float on the way would sometimes show that it was one."""
+    return f"{value:.2f}"
+
+
+def _approval(decision: Decision) -> str:
+    return "true" if decision.approved else "false"
+
+
+def _reasons(decision: Decision) -> str:
+    return "[" + ",".join(f'"{reason.value}"' for reason in decision.reason_codes) + "]"

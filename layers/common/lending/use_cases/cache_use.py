@@ -1,0 +1,38 @@
+"""How one request used the cache, for its answer's Cache-Status and its metrics."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from lending.ports import CacheAnswer
+
+
+class CacheOutcome(Enum):
+    """What asking the cache came to."""
+
+    HIT = "hit"
+    """The cached profile decided."""
+    MISS = "fwd=miss"
+    BYPASS = "fwd=bypass"
+    """The cache did not answer."""
+    PASSED_ON = "fwd=method"
+    """There was a profile, but a loan is only ever granted on what the store says."""
+
+
+@dataclass(slots=True)
+class CacheUse:
+    """Filled in as the request goes on, so that an error's answer can tell as well."""
+
+    outcome: CacheOutcome | None = None
+    """None while the cache was not looked at."""
+    bypass: str | None = None
+    """Why the cache did not answer."""
+    stored: bool = False
+    """Whether this request filled the entry it missed."""
+
+    def note(self, answer: CacheAnswer) -> None:
+        """Take down what the cache said."""
+        self.bypass = answer.bypass
+        if answer.bypass is not None:
+            self.outcome = CacheOutcome.BYPASS
+        else:
+            self.outcome = CacheOutcome.HIT if answer.profile is not None else CacheOutcome.MISS
