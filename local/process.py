@@ -1,0 +1,126 @@
+"""A server as a process of this machine, which a later command can still find and stop."""
+
+import json
+import signal
+import subprocess
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+# InnoDB writes its pages back on a stop; a server that needs longer is stuck.
+STOP_TIMEOUT_SECONDS = 20
+LOG_TAIL_LINES = 15
+# The system's clock may be set between two readings of when a process started.
+CLOCK_TOLERANCE_SECONDS = 2
+
+
+class LocalProcess:
+    """A process with its data, log and record in one folder."""
+
+    def __init__(self, command: Sequence[str], folder: Path) -> None:
+        """Describe the process; start() starts it.
+
+        Args:
+            command: Program and arguments.
+            folder: Where its log and record lie, and where it works.
+        """
+        self._command = list(command)
+        self._folder = folder
+        self._log = folder / "server.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The process id while it runs."""
+        return None if self._process is None else self._process.pid
+
+    def start(self) -> None:
+        """Start the process and record who it is."""
+        with self._log.open("ab") as log:
+            # A session of its own: Ctrl-C at the terminal is for the command that uses the server.
+            self._process = subprocess.Popen(
+                self._command,
+                cwd=self._folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        _record_file(self._folder).write_text(json.dumps(_identity(psutil.Process(self._process.pid))))
+
+    def stop(self) -> None:
+        """Ask it to end (SIGTERM), and wait until it has."""
+        if self._process is not None:
+            stop_recorded(self._folder)
+            self._process.wait()
+            self._process = None
+
+    def kill(self) -> None:
+        """End it without notice (SIGKILL)."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+            _record_file(self._folder).unlink(missing_ok=True)
+
+    def pause(self) -> None:
+        """Freeze it (SIGSTOP)."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on (SIGCONT)."""
+        self._signal(signal.SIGCONT)
+
+    def remove(self) -> None:
+        """Stop it; the folder is its owner's to remove."""
+        self.stop()
+
+    def running(self) -> bool:
+        """Tell whether it runs."""
+        return self._process is not None and self._process.poll() is None
+
+    def log_tail(self) -> str:
+        """Return the last lines of its log."""
+        lines = self._log.read_text(errors="replace").splitlines() if self._log.exists() else []
+        return "\n".join(lines[-LOG_TAIL_LINES:])
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process is None:
+            raise RuntimeError("The server does not run.")
+        self._process.send_signal(number)
+
+
+def recorded_process(folder: Path) -> psutil.Process | None:
+    """Return the process that `folder` records, unless it has ended: its pid may be another's by now."""
+    try:
+        record = json.loads(_record_file(folder).read_text())
+        process = psutil.Process(record["pid"])
+        same = abs(process.create_time() - record["created"]) < CLOCK_TOLERANCE_SECONDS
+    except (FileNotFoundError, psutil.NoSuchProcess):
+        return None
+    return process if same and process.status() != psutil.STATUS_ZOMBIE else None
+
+
+def stop_recorded(folder: Path) -> None:
+    """Stop the process that `folder` records, whoever started it."""
+    process = recorded_process(folder)
+    if process is not None:
+        with suppress(psutil.NoSuchProcess):
+            process.terminate()
+            process.resume()  # a frozen process hears SIGTERM only once it goes on
+            try:
+                process.wait(STOP_TIMEOUT_SECONDS)
+            except psutil.TimeoutExpired:
+                process.kill()
+                process.wait()
+    _record_file(folder).unlink(missing_ok=True)
+
+
+def _record_file(folder: Path) -> Path:
+    return folder / "process.json"
+
+
+def _identity(process: psutil.Process) -> dict[str, float]:
+    return {"pid": process.pid, "created": process.create_time()}

@@ -1,0 +1,156 @@
+"""One private server on the loopback interface, which tests may stop, kill, freeze and start again."""
+
+import random
+import socket
+import time
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Protocol, Self
+
+HOST = "127.0.0.1"
+# A first start in a container initialises a database; elsewhere it is a second or two.
+READY_TIMEOUT_SECONDS = 90
+# Below the ports that systems hand out to outgoing connections, so that none takes ours while a server is down.
+PORTS = range(20_000, 32_000)
+START_ATTEMPTS = 3
+
+
+class ServerError(Exception):
+    """A server cannot be had; the message says why and what to do."""
+
+
+class Runner(Protocol):
+    """What a server runs in: a process of this machine or a container."""
+
+    def start(self) -> None:
+        """Start it, or start it again with the data it had."""
+
+    def stop(self) -> None:
+        """Ask it to end, and wait until it has."""
+
+    def kill(self) -> None:
+        """End it without notice, as a power cut would."""
+
+    def pause(self) -> None:
+        """Freeze it: connections stay open and nothing answers."""
+
+    def resume(self) -> None:
+        """Let it go on after pause()."""
+
+    def remove(self) -> None:
+        """End it for good."""
+
+    def running(self) -> bool:
+        """Tell whether it runs, frozen or not."""
+
+    def log_tail(self) -> str:
+        """Return the end of its log, for an error message."""
+
+
+class Server:
+    """A server that accepts connections from its start until stop(), kill() or the end of a `with` block."""
+
+    def __init__(
+        self, name: str, runner: Runner, *, port: int, environment: Mapping[str, str], answers: Callable[[], bool]
+    ) -> None:
+        """Describe a server; start() starts it.
+
+        Args:
+            name: What people call it, for messages.
+            runner: What it runs in.
+            port: The TCP port on 127.0.0.1 where it listens.
+            environment: DB_* or REDIS_* variables by which the application finds it.
+            answers: Tells whether it accepts connections, and is the very server meant.
+        """
+        self.name = name
+        self.host = HOST
+        self.port = port
+        self.environment = dict(environment)
+        self._runner = runner
+        self._answers = answers
+
+    def start(self) -> None:
+        """Start on the same port and data as before, and return once connections are accepted."""
+        self._runner.start()
+        deadline = time.monotonic() + READY_TIMEOUT_SECONDS
+        while not self._answers():
+            if not self._runner.running():
+                raise ServerError(f"{self.name} ended at its start. {self._end_of_log()}")
+            if time.monotonic() > deadline:
+                self._runner.kill()
+                raise ServerError(f"{self.name} accepts no connections. {self._end_of_log()}")
+            time.sleep(0.02)
+
+    def stop(self) -> None:
+        """Stop in good order; start() brings it back."""
+        self._runner.stop()
+
+    def kill(self) -> None:
+        """End it without notice (SIGKILL); start() brings it back."""
+        self._runner.kill()
+
+    def pause(self) -> None:
+        """Freeze it (SIGSTOP): connections stay open and nothing answers."""
+        self._runner.pause()
+
+    def resume(self) -> None:
+        """Let it go on after pause()."""
+        self._runner.resume()
+
+    def close(self) -> None:
+        """Stop for good."""
+        self._runner.remove()
+
+    def _end_of_log(self) -> str:
+        return f"Its log closes with:\n{self._runner.log_tail()}"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def start_on(port: int | None, make: Callable[[int], Server]) -> Server:
+    """Return the server that `make` makes for a port, started.
+
+    Args:
+        port: The port it must have; None takes a free one, and another when a stranger was faster.
+        make: Makes the server for a port.
+    """
+    if port is not None:
+        server = make(port)
+        server.start()
+        return server
+    for _ in range(START_ATTEMPTS - 1):
+        server = make(_free_port())
+        try:
+            server.start()
+        except ServerError:
+            if not accepts_connections(HOST, server.port):
+                raise
+        else:
+            return server
+    return start_on(_free_port(), make)
+
+
+def accepts_connections(host: str, port: int) -> bool:
+    """Tell whether anything listens there."""
+    try:
+        socket.create_connection((host, port), timeout=2).close()
+    except OSError:
+        return False
+    return True
+
+
+def _free_port() -> int:
+    for port in random.sample(PORTS, k=100):
+        with socket.socket() as candidate:
+            try:
+                candidate.bind((HOST, port))
+            except OSError:
+                continue
+            return port
+    raise ServerError(f"No port between {PORTS.start} and {PORTS.stop} is free on {HOST}.")
