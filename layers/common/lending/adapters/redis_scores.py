@@ -128,7 +128,7 @@ class RedisScoreCache:
         self._tell("EVAL", RETRACT, 1, _key(customer_id), token)
 
     def close(self) -> None:
-        """Close the connection; the next use opens another."""
+        """See the port."""
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.disconnect()

@@ -30,7 +30,7 @@ def to_document(profile: CreditProfile) -> str:
 
 
 def from_document(text: bytes, customer_id: int, today: date) -> CreditProfile | None:
-    """Return the profile in a document; None for anything that is not this schema's, this customer's and of this time."""
+    """Return the profile in a document; None unless it is this schema's, this customer's and of this time."""
     if len(text) > MAX_LENGTH:
         return None
     try:

@@ -1,0 +1,80 @@
+"""Real servers for the tests that want them, and the handlers wired to these."""
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from datetime import date
+from pathlib import Path
+
+import pytest
+import redis
+
+from db.migrate import migrate
+from lending import wiring
+from local.servers import Server, start_mysql, start_redis
+from tests.service import Database, Service, connect, wired
+
+TODAY = date(2024, 6, 15)
+"""The date where the business is, unless a test says otherwise."""
+
+
+@pytest.fixture(scope="session")
+def server_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for the private servers of this process."""
+    return tmp_path_factory.mktemp("servers")
+
+
+@pytest.fixture(scope="session")
+def migrated_database(server_folder: Path) -> Iterator[Database]:
+    """A database of this process alone, on the server that DB_* names, else on a private one."""
+    with ExitStack() as stack:
+        given = dict(os.environ)
+        if "DB_HOST" not in given:
+            given = stack.enter_context(start_mysql(server_folder / "mysql")).environment
+        environment = {name: value for name, value in given.items() if name.startswith("DB_")}
+        name = f"{environment['DB_NAME']}_test_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
+        environment["DB_NAME"] = name
+        with connect(given) as server, server.cursor() as cursor:
+            cursor.execute(f"DROP DATABASE IF EXISTS {name}")
+            cursor.execute(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
+        database = Database(environment, stack.enter_context(connect(environment)))
+        migrate(database.connection)
+        yield database
+        database.execute(f"DROP DATABASE {name}")
+
+
+@pytest.fixture
+def database(migrated_database: Database) -> Database:
+    """The database of this process, empty."""
+    migrated_database.clear()
+    return migrated_database
+
+
+@pytest.fixture(scope="session")
+def session_redis(server_folder: Path) -> Iterator[Server]:
+    """A private Redis of this process: tests flush it, freeze it and look at its statistics."""
+    with start_redis(server_folder / "redis") as server:
+        yield server
+
+
+@pytest.fixture
+def redis_server(session_redis: Server) -> Server:
+    """The Redis of this process, empty."""
+    with redis.Redis(host=session_redis.host, port=session_redis.port) as client:
+        client.flushall()
+    return session_redis
+
+
+@pytest.fixture
+def redis_client(redis_server: Server) -> Iterator[redis.Redis]:
+    """A client of the test's own to the same Redis, DB 1."""
+    with redis.Redis(host=redis_server.host, port=redis_server.port, db=1) as client:
+        yield client
+
+
+@pytest.fixture
+def service(database: Database, redis_server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
+    """The handlers on the real database and the real Redis, on the day TODAY."""
+    monkeypatch.setattr(wiring, "today", lambda: TODAY)
+    with wired(database.environment | redis_server.environment, monkeypatch):
+        yield Service()

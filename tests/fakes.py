@@ -1,0 +1,165 @@
+"""The ports in memory: what the rules say of loans in plain Python, and a cache that follows the protocol."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from itertools import count
+from typing import NamedTuple
+
+from lending.domain.eligibility import Decision
+from lending.domain.loans import CreditRecord, LoanApplication, end_of_tenure
+from lending.domain.scoring import CreditProfile
+from lending.errors import CustomerNotFoundError, StoreUnavailableError
+from lending.ports import CacheAnswer
+
+
+class Loan(NamedTuple):
+    """A row of the table loans, as far as the rules read it."""
+
+    loan_amount: Decimal
+    tenure: int
+    monthly_repayment: Decimal
+    emis_paid_on_time: int
+    start_date: date
+    end_date: date
+    status: str
+
+
+class Customer(NamedTuple):
+    """A row of the table customers, as far as the rules read it."""
+
+    monthly_salary: Decimal
+    approved_limit: Decimal
+
+
+def credit_record(customer_id: int, customer: Customer, loans: list[Loan], today: date) -> CreditRecord:
+    """Return what the store's one SELECT is meant to return."""
+    current = [loan for loan in loans if loan.status in {"APPROVED", "PENDING"} and loan.end_date >= today]
+    return CreditRecord(
+        customer_id=customer_id,
+        monthly_salary=customer.monthly_salary,
+        approved_limit=customer.approved_limit,
+        loans=len(loans),
+        emis_paid_on_time=sum(loan.emis_paid_on_time for loan in loans),
+        tenure_months=sum(loan.tenure for loan in loans),
+        loans_this_year=sum(loan.start_date.year == today.year for loan in loans),
+        lent_amount=sum((loan.loan_amount for loan in loans if loan.status in {"APPROVED", "PAID"}), Decimal(0)),
+        current_amount=sum((loan.loan_amount for loan in current), Decimal(0)),
+        current_installments=sum((loan.monthly_repayment for loan in current), Decimal(0)),
+        first_current_end=min((loan.end_date for loan in current), default=None),
+    )
+
+
+@dataclass
+class FakeLoanStore:
+    """LoanStore in memory; `away` makes it unavailable, `reads` counts the records it gave."""
+
+    customers: dict[int, Customer] = field(default_factory=dict)
+    loans: dict[int, list[Loan]] = field(default_factory=dict)
+    away: bool = False
+    reads: int = 0
+    _ids: Iterator[int] = field(default_factory=lambda: count(1))
+
+    def credit_record(self, customer_id: int, today: date) -> CreditRecord:
+        if self.away:
+            raise StoreUnavailableError("The loan store is away or busy.")
+        if customer_id not in self.customers:
+            raise CustomerNotFoundError(customer_id)
+        self.reads += 1
+        return credit_record(customer_id, self.customers[customer_id], self.loans.get(customer_id, []), today)
+
+    @contextmanager
+    def transaction(self) -> Iterator["FakeTransaction"]:
+        if self.away:
+            raise StoreUnavailableError("The loan store is away or busy.")
+        yield FakeTransaction(self)
+
+    def close(self) -> None:
+        pass
+
+
+class FakeTransaction:
+    """LoanTransaction in memory: its loans count once it is committed."""
+
+    def __init__(self, store: FakeLoanStore) -> None:
+        self._store = store
+        self._added: list[tuple[int, Loan]] = []
+
+    def lock_customer(self, customer_id: int) -> None:
+        if customer_id not in self._store.customers:
+            raise CustomerNotFoundError(customer_id)
+
+    def credit_record(self, customer_id: int, today: date) -> CreditRecord:
+        return self._store.credit_record(customer_id, today)
+
+    def add_loan(self, application: LoanApplication, decision: Decision, today: date) -> int:
+        loan = Loan(
+            loan_amount=application.loan_amount,
+            tenure=application.tenure,
+            monthly_repayment=decision.monthly_installment,
+            emis_paid_on_time=0,
+            start_date=today,
+            end_date=end_of_tenure(today, application.tenure),
+            status="APPROVED",
+        )
+        self._added.append((application.customer_id, loan))
+        return next(self._store._ids)
+
+    def commit(self) -> None:
+        for customer_id, loan in self._added:
+            self._store.loans.setdefault(customer_id, []).append(loan)
+
+
+@dataclass
+class FakeScoreCache:
+    """ScoreCache in memory; `away` makes it answer nothing."""
+
+    held: dict[int, CreditProfile | bytes] = field(default_factory=dict)
+    away: bool = False
+    _tokens: Iterator[int] = field(default_factory=lambda: count(1))
+
+    def look_up(self, customer_id: int, today: date) -> CacheAnswer:
+        if self.away:
+            return CacheAnswer(None, bypass="unavailable")
+        held = self.held.get(customer_id)
+        if isinstance(held, CreditProfile) and held.as_of <= today <= held.valid_through:
+            return CacheAnswer(held)
+        if isinstance(held, bytes):
+            return CacheAnswer(None)
+        lease = b"lease:%d" % next(self._tokens)
+        self.held[customer_id] = lease
+        return CacheAnswer(None, lease=lease)
+
+    def peek(self, customer_id: int, today: date) -> CacheAnswer:
+        if self.away:
+            return CacheAnswer(None, bypass="unavailable")
+        held = self.held.get(customer_id)
+        valid = isinstance(held, CreditProfile) and held.as_of <= today <= held.valid_through
+        return CacheAnswer(held if valid and isinstance(held, CreditProfile) else None)
+
+    def fill(self, lease: bytes, profile: CreditProfile) -> bool:
+        if self.away or self.held.get(profile.customer_id) != lease:
+            return False
+        self.held[profile.customer_id] = profile
+        return True
+
+    def announce_write(self, customer_id: int) -> bytes:
+        token = b"write:%d" % next(self._tokens)
+        if not self.away:
+            self.held[customer_id] = token
+        return token
+
+    def finish_write(self, customer_id: int, token: bytes) -> None:
+        held = self.held.get(customer_id)
+        another_writes = isinstance(held, bytes) and held.startswith(b"write:") and held != token
+        if not self.away and not another_writes:
+            self.held.pop(customer_id, None)
+
+    def retract_write(self, customer_id: int, token: bytes) -> None:
+        if not self.away and self.held.get(customer_id) == token:
+            del self.held[customer_id]
+
+    def close(self) -> None:
+        pass

@@ -1,0 +1,166 @@
+"""The two tests that started it all, and what else the cache promises in good times."""
+
+import json
+from datetime import date
+from decimal import Decimal
+
+import pytest
+import redis
+
+from lending import wiring
+from tests.fakes import Customer
+from tests.service import Database, Service, a_loan
+
+ASHA = Customer(monthly_salary=Decimal(90000), approved_limit=Decimal(3000000))
+
+
+@pytest.fixture
+def asha(database: Database) -> int:
+    """A customer with three repaid loans."""
+    database.add_customer(1001, ASHA, [a_loan()] * 3)
+    return 1001
+
+
+def statements() -> int:
+    """Return how many statements the server has had of the service's connection, this one included."""
+    ((_, count),) = wiring.loan_store()._connection.query("SHOW SESSION STATUS LIKE 'Questions'", {})  # type: ignore[attr-defined]
+    return int(count)
+
+
+def test_credit_score_caching(service: Service, redis_client: redis.Redis, asha: int) -> None:
+    first = service.check(asha)
+    second = service.check(asha)
+
+    assert first.cache_status == "fwd=miss; stored"
+    assert second.cache_status == "hit"
+    assert second.body == first.body
+    assert 86390 < redis_client.ttl("credit_score:1001") <= 86400
+
+
+def test_cache_invalidation_on_new_loan(service: Service, redis_client: redis.Redis, asha: int) -> None:
+    before = service.check(asha)
+    loan = service.create(asha)
+    entry_after_loan = redis_client.get("credit_score:1001")
+    after = service.check(asha)
+
+    assert loan.status == 201
+    assert entry_after_loan is None
+    assert after.cache_status == "fwd=miss; stored"
+    assert after.body["credit_score"] > before.body["credit_score"], "a loan this year raises the score"
+
+
+def test_a_decline_leaves_the_cached_score(service: Service, redis_client: redis.Redis, asha: int) -> None:
+    service.check(asha)
+
+    declined = service.create(asha, loan_amount=9000000)
+
+    assert declined.status == 200
+    assert declined.cache_status == "hit", "the cached profile declines at once"
+    assert redis_client.get("credit_score:1001") is not None
+
+
+def test_the_cached_document_explains_itself(service: Service, redis_client: redis.Redis, asha: int) -> None:
+    service.check(asha)
+
+    document = json.loads(redis_client.get("credit_score:1001") or b"")
+
+    assert document == {
+        "v": 1,
+        "customer_id": 1001,
+        "credit_score": 48,
+        "components": {"punctuality": "35.00", "experience": "6.00", "activity": "0.00", "volume": "7.50"},
+        "loans": 3,
+        "monthly_salary": "90000.00",
+        "approved_limit": "3000000.00",
+        "current_amount": "0.00",
+        "current_installments": "0.00",
+        "as_of": "2024-06-15",
+        "valid_through": "2024-12-31",
+    }
+
+
+def test_a_hit_sends_the_database_no_statement_and_a_miss_sends_one(service: Service, database: Database) -> None:
+    database.add_customer(1001, ASHA, [a_loan()])
+    database.add_customer(1002, ASHA, [a_loan()])
+    service.check(1001)
+
+    start = statements()
+    service.check(1001)
+    after_hit = statements()
+    service.check(1002)
+    after_miss = statements()
+
+    own = 1  # the SHOW that reads the counter
+    assert after_hit - start - own == 0
+    assert after_miss - after_hit - own == 1
+
+
+def test_an_entry_is_not_served_once_the_calendar_may_have_changed_it(
+    service: Service, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    current = a_loan(status="APPROVED", start_date=date(2024, 1, 1), end_date=date(2024, 6, 20))
+    database.add_customer(1001, ASHA, [current])
+    service.check(1001)
+
+    monkeypatch.setattr(wiring, "today", lambda: date(2024, 6, 20))
+    last_day = service.check(1001)
+    monkeypatch.setattr(wiring, "today", lambda: date(2024, 6, 21))
+    day_after = service.check(1001)
+    again = service.check(1001)
+
+    assert last_day.cache_status == "hit"
+    assert day_after.cache_status == "fwd=miss; stored"
+    assert again.cache_status == "hit"
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [
+        b"",
+        b"garbage",
+        b"42",
+        b"[]",
+        b"null",
+        b'{"v":1}',
+        b'{"v":0,"customer_id":1001,"credit_score":99}',
+        b'{"v":1,"customer_id":1001,"credit_score":48,"components":{}}',
+        b"\xff\xfe",
+        b"[" * 2000,
+        b'"' + b"x" * 100_000 + b'"',
+    ],
+)
+def test_anything_else_under_the_key_is_a_miss_and_is_replaced(
+    service: Service, redis_client: redis.Redis, asha: int, junk: bytes
+) -> None:
+    redis_client.set("credit_score:1001", junk)
+
+    first = service.check(asha)
+    second = service.check(asha)
+
+    assert first.status == 200
+    assert first.cache_status == "fwd=miss; stored"
+    assert second.cache_status == "hit"
+
+
+def test_another_type_under_the_key_is_a_miss_and_is_replaced(
+    service: Service, redis_client: redis.Redis, asha: int
+) -> None:
+    redis_client.rpush("credit_score:1001", "a", "list")
+
+    assert service.create(asha, loan_amount=9000000).status == 200
+    assert service.check(asha).cache_status == "fwd=miss; stored"
+    assert service.check(asha).cache_status == "hit"
+
+
+def test_another_customers_document_is_a_miss(
+    service: Service, redis_client: redis.Redis, database: Database, asha: int
+) -> None:
+    database.add_customer(1002, ASHA, [a_loan(emis_paid_on_time=0)])
+    service.check(asha)
+    redis_client.set("credit_score:1002", redis_client.get("credit_score:1001") or b"")
+
+    answer = service.check(1002)
+
+    assert answer.cache_status == "fwd=miss; stored"
+    assert answer.body["customer_id"] == 1002
+    assert answer.body["credit_score"] != 48

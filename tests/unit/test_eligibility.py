@@ -1,0 +1,100 @@
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lending.domain.eligibility import ReasonCode, decide
+from lending.domain.loans import LoanApplication
+from lending.domain.scoring import CreditProfile, ScoreComponents
+
+HUNDRED_THOUSAND = LoanApplication(1001, Decimal(100000), Decimal(12), 12)  # 8884.88 a month
+
+
+def a_profile(**fields: Any) -> CreditProfile:
+    """Return the profile of a customer who may borrow, but for what `fields` say."""
+    good = CreditProfile(
+        customer_id=1001,
+        credit_score=60,
+        components=ScoreComponents(Decimal(35), Decimal(5), Decimal(10), Decimal(10)),
+        loans=5,
+        monthly_salary=Decimal(50000),
+        approved_limit=Decimal(1000000),
+        current_amount=Decimal(0),
+        current_installments=Decimal(0),
+        as_of=date(2024, 6, 15),
+        valid_through=date(2024, 12, 31),
+    )
+    return good._replace(**fields)
+
+
+NO_HISTORY = {"credit_score": 0, "loans": 0}
+OVER_LIMIT = {"credit_score": 0, "current_amount": Decimal("1000000.01")}
+TOO_LOW = {"credit_score": 10}
+PENNILESS = {"monthly_salary": Decimal(0)}
+
+
+@pytest.mark.parametrize(
+    ("fields", "reasons"),
+    [
+        ({}, []),
+        (NO_HISTORY, [ReasonCode.NO_CREDIT_HISTORY]),
+        (OVER_LIMIT, [ReasonCode.DEBT_OVER_APPROVED_LIMIT]),
+        (TOO_LOW, [ReasonCode.CREDIT_SCORE_TOO_LOW]),
+        (PENNILESS, [ReasonCode.INSTALLMENTS_OVER_HALF_SALARY]),
+        (NO_HISTORY | PENNILESS, [ReasonCode.NO_CREDIT_HISTORY, ReasonCode.INSTALLMENTS_OVER_HALF_SALARY]),
+        (OVER_LIMIT | PENNILESS, [ReasonCode.DEBT_OVER_APPROVED_LIMIT, ReasonCode.INSTALLMENTS_OVER_HALF_SALARY]),
+        (TOO_LOW | PENNILESS, [ReasonCode.CREDIT_SCORE_TOO_LOW, ReasonCode.INSTALLMENTS_OVER_HALF_SALARY]),
+    ],
+)
+def test_a_decline_names_its_reasons_weightiest_first(fields: dict[str, Any], reasons: list[ReasonCode]) -> None:
+    decision = decide(HUNDRED_THOUSAND, a_profile(**fields))
+
+    assert list(decision.reason_codes) == reasons
+    assert decision.approved == (not reasons)
+
+
+@pytest.mark.parametrize(
+    ("monthly_salary", "current_installments", "approved"),
+    [
+        ("17769.76", "0", True),  # exactly half
+        ("17769.75", "0", False),
+        ("50000", "16115.12", True),
+        ("50000", "16115.13", False),
+    ],
+)
+def test_installments_may_take_half_the_salary_and_no_cent_more(
+    monthly_salary: str, current_installments: str, *, approved: bool
+) -> None:
+    profile = a_profile(monthly_salary=Decimal(monthly_salary), current_installments=Decimal(current_installments))
+
+    assert decide(HUNDRED_THOUSAND, profile).approved == approved
+
+
+def test_affordability_counts_the_installment_at_the_corrected_rate() -> None:
+    """At the asked 8 % the installment would be 8698.84 and just affordable."""
+    asked = HUNDRED_THOUSAND._replace(interest_rate=Decimal(8))
+
+    decision = decide(asked, a_profile(credit_score=40, monthly_salary=Decimal(17400)))
+
+    assert decision.corrected_interest_rate == 12
+    assert decision.monthly_installment == Decimal("8884.88")
+    assert decision.reason_codes == (ReasonCode.INSTALLMENTS_OVER_HALF_SALARY,)
+
+
+def test_a_raised_rate_is_no_decline() -> None:
+    asked = HUNDRED_THOUSAND._replace(interest_rate=Decimal(8))
+
+    assert decide(asked, a_profile(credit_score=40)).approved
+
+
+@given(st.integers(0, 100), st.decimals("0.01", "9999999999.99", places=2), st.decimals(0, 100, places=2))
+def test_whoever_may_borrow_may_borrow_less(credit_score: int, loan_amount: Decimal, interest_rate: Decimal) -> None:
+    profile = a_profile(credit_score=credit_score)
+    application = LoanApplication(1001, loan_amount, interest_rate, 60)
+    half = application._replace(loan_amount=max(Decimal("0.01"), loan_amount / 2))
+
+    if decide(application, profile).approved:
+        assert decide(half, profile).approved
