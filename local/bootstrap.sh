@@ -51,12 +51,15 @@ as_root() {
     fi
 }
 
+apt_get() {
+    as_root env DEBIAN_FRONTEND=noninteractive \
+        apt-get --yes --no-install-recommends --option DPkg::Lock::Timeout=120 "$@"
+}
+
 apt_install() {
     say "installing $* with apt-get (log: .local/apt.log)"
-    {
-        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@" ||
-            { as_root apt-get update && as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"; }
-    } >>.local/apt.log 2>&1 || fail "could not install $*: see .local/apt.log, or install it yourself and run this again"
+    # Lists may be missing or out of date: then they are fetched and the packages asked for again.
+    { apt_get install "$@" || { apt_get update && apt_get install "$@"; }; } >>.local/apt.log 2>&1 || fail "could not install $*: see .local/apt.log, or install it yourself and run this again"
 }
 
 make_environment() { # FOLDER

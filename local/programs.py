@@ -24,6 +24,8 @@ SEARCH_PATH = os.pathsep.join(
         str(STATE / "bin"),
     ]
 )
+# Wait for another apt-get, such as the machine's own daily one, rather than fail.
+APT_OPTIONS = ("--yes", "--no-install-recommends", "--option", "DPkg::Lock::Timeout=120")
 
 
 def say(message: str) -> None:
@@ -68,21 +70,20 @@ def install(apt: Sequence[Sequence[str]], brew: str) -> None:
 
 
 def _apt_install(choices: Sequence[Sequence[str]]) -> None:
+    apt_get = [*_as_root(), "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", *APT_OPTIONS]
     packages = _known_to_apt(choices)
     if packages is None:
-        _run_logged([*_as_root(), "apt-get", "update"])
+        _run_logged([*apt_get, "update"])
         packages = _known_to_apt(choices)
     if packages is None:
-        raise ServerError(f"apt-get knows none of {[' '.join(choice) for choice in choices]}.")
+        raise ServerError(f"apt-get knows none of {', '.join(' '.join(choice) for choice in choices)}.")
     say(f"installing {' '.join(packages)} with apt-get")
-    command = [*_as_root(), "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y"]
-    command += ["--no-install-recommends", *packages]
     try:
-        _run_logged(command)
+        _run_logged([*apt_get, "install", *packages])
     except ServerError:
         # Lists that are out of date name files that the mirror no longer has.
-        _run_logged([*_as_root(), "apt-get", "update"])
-        _run_logged(command)
+        _run_logged([*apt_get, "update"])
+        _run_logged([*apt_get, "install", *packages])
 
 
 def _known_to_apt(choices: Sequence[Sequence[str]]) -> Sequence[str] | None:
@@ -104,8 +105,11 @@ def _as_root() -> list[str]:
 
 def _run_logged(command: Sequence[str]) -> None:
     log = STATE / "packages.log"
-    with log.open("ab") as output:
-        done = subprocess.run(command, stdout=output, stderr=output, check=False)
-    if done.returncode != 0:
+    try:
+        with log.open("ab") as output:
+            status = subprocess.run(command, stdout=output, stderr=output, check=False).returncode
+    except FileNotFoundError as exc:
+        raise ServerError(f"`{' '.join(command)}` needs {command[0]}, which is not here: run it yourself.") from exc
+    if status != 0:
         tail = "\n".join(log.read_text(errors="replace").splitlines()[-5:])
         raise ServerError(f"`{' '.join(command)}` failed:\n{tail}")
