@@ -9,10 +9,10 @@ from itertools import count
 from typing import NamedTuple
 
 from lending.domain.eligibility import Decision
-from lending.domain.loans import CreditRecord, LoanApplication, end_of_tenure
+from lending.domain.loans import CreditRecord, LoanRequest, end_of_tenure
 from lending.domain.scoring import CreditProfile
 from lending.errors import CustomerNotFoundError, StoreUnavailableError
-from lending.ports import CacheAnswer
+from lending.ports import CacheAnswer, EarlierAnswer
 
 
 class Loan(NamedTuple):
@@ -58,6 +58,7 @@ class FakeLoanStore:
 
     customers: dict[int, Customer] = field(default_factory=dict)
     loans: dict[int, list[Loan]] = field(default_factory=dict)
+    answers: list[tuple[LoanRequest, EarlierAnswer]] = field(default_factory=list)
     away: bool = False
     reads: int = 0
     _ids: Iterator[int] = field(default_factory=lambda: count(1))
@@ -85,7 +86,8 @@ class FakeTransaction:
 
     def __init__(self, store: FakeLoanStore) -> None:
         self._store = store
-        self._added: list[tuple[int, Loan]] = []
+        self._loans: list[tuple[int, Loan]] = []
+        self._answers: list[tuple[LoanRequest, EarlierAnswer]] = []
 
     def lock_customer(self, customer_id: int) -> None:
         if customer_id not in self._store.customers:
@@ -94,7 +96,15 @@ class FakeTransaction:
     def credit_record(self, customer_id: int, today: date) -> CreditRecord:
         return self._store.credit_record(customer_id, today)
 
-    def add_loan(self, application: LoanApplication, decision: Decision, today: date) -> int:
+    def answer_to_key(self, idempotency_key: bytes) -> EarlierAnswer | None:
+        return next((a for r, a in self._store.answers if r.idempotency_key == idempotency_key), None)
+
+    def answer_to_request(self, customer_id: int, request_id: str) -> EarlierAnswer | None:
+        made = (answer for request, answer in self._store.answers if request.request_id == request_id)
+        return next((a for a in made if a.application.customer_id == customer_id and a.loan_id is not None), None)
+
+    def add_loan(self, request: LoanRequest, decision: Decision, today: date) -> int:
+        application = request.application
         loan = Loan(
             loan_amount=application.loan_amount,
             tenure=application.tenure,
@@ -104,12 +114,18 @@ class FakeTransaction:
             end_date=end_of_tenure(today, application.tenure),
             status="APPROVED",
         )
-        self._added.append((application.customer_id, loan))
-        return next(self._store._ids)
+        loan_id = next(self._store._ids)
+        self._loans.append((application.customer_id, loan))
+        self._answers.append((request, EarlierAnswer(application, decision, loan_id)))
+        return loan_id
+
+    def add_decline(self, request: LoanRequest, decision: Decision) -> None:
+        self._answers.append((request, EarlierAnswer(request.application, decision, None)))
 
     def commit(self) -> None:
-        for customer_id, loan in self._added:
+        for customer_id, loan in self._loans:
             self._store.loans.setdefault(customer_id, []).append(loan)
+        self._store.answers.extend(self._answers)
 
 
 @dataclass

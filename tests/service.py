@@ -51,6 +51,7 @@ class Database:
 
     def clear(self) -> None:
         """Empty the tables."""
+        self.execute("DELETE FROM declined_requests")
         self.execute("DELETE FROM loans")
         self.execute("DELETE FROM customers")
 
@@ -90,14 +91,22 @@ class Service:
         """POST /check-eligibility."""
         return self.post("/check-eligibility", {"customer_id": customer_id} | APPLICATION | fields)
 
-    def create(self, customer_id: int, **fields: object) -> Answer:
-        """POST /create-loan."""
-        return self.post("/create-loan", {"customer_id": customer_id} | APPLICATION | fields)
+    def create(
+        self, customer_id: int, *, key: str | None = None, caller: dict[str, Any] | None = None, **fields: object
+    ) -> Answer:
+        """POST /create-loan, with an Idempotency-Key and as the caller that the gateway has made out, if any."""
+        headers = {} if key is None else {"idempotency-key": key}
+        return self.post("/create-loan", {"customer_id": customer_id} | APPLICATION | fields, headers, caller)
 
-    def post(self, path: str, body: object, **headers: str) -> Answer:
+    def post(
+        self, path: str, body: object, headers: Mapping[str, str] | None = None, caller: dict[str, Any] | None = None
+    ) -> Answer:
         """Post a body, as JSON unless it is text already."""
         text = body if isinstance(body, str) else json.dumps(body, default=_number)
-        response = HANDLERS[path](post_event(path, text, **headers), LambdaContext(path))
+        event = post_event(path, text, **(headers or {}))
+        if caller is not None:
+            event["requestContext"]["authorizer"] = caller
+        response = HANDLERS[path](event, LambdaContext(path))
         return Answer(response["statusCode"], response["headers"], json.loads(response["body"], parse_float=Decimal))
 
 

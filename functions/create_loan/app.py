@@ -1,22 +1,27 @@
 """The function behind POST /create-loan."""
 
 from lending import wiring
-from lending.api import api_operation
-from lending.requests import Event, parse_application
+from lending.api import Call, api_operation
+from lending.requests import parse_loan_request
 from lending.responses import Response, render_loan
-from lending.use_cases.cache_use import CacheUse
 from lending.use_cases.create_loan import create_loan
 
 
 @api_operation
-def lambda_handler(event: Event, cache_use: CacheUse) -> Response:
+def lambda_handler(call: Call) -> Response:
     """Grant the loan that the body asks for, or say why not."""
-    application = parse_application(event)
-    decision, loan_id = create_loan(
-        application,
+    request = parse_loan_request(call.event, call.request_id)
+    answer = create_loan(
+        request,
         store=wiring.loan_store(),
         scores=wiring.score_cache(),
         today=wiring.today(),
-        cache_use=cache_use,
+        cache_use=call.cache_use,
+        seconds_left=call.seconds_left,
     )
-    return render_loan(application, decision, loan_id)
+    call.note(
+        request.application.customer_id,
+        answer.decision,
+        "LoanApproved" if answer.decision.approved else "LoanDeclined",
+    )
+    return render_loan(request.application, answer)

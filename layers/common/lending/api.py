@@ -1,4 +1,4 @@
-"""What all operations of the API share: the shape of a handler, errors as answers, one metrics line a request."""
+"""What all operations of the API share: the shape of a handler, errors as answers, one line of metrics a request."""
 
 import time
 from collections.abc import Callable
@@ -7,6 +7,7 @@ from typing import Any
 
 from aws_lambda_powertools.metrics import MetricUnit
 
+from lending.domain.eligibility import Decision
 from lending.observability import logger, metrics
 from lending.requests import Event
 from lending.responses import SERVER_ERROR, Response, cache_status, render_error
@@ -18,7 +19,47 @@ METRIC_OF = {
     CacheOutcome.BYPASS: "CacheBypass",
 }
 
-Operation = Callable[[Event, CacheUse], Response]
+
+class Call:
+    """One request: what came in, and what is to be told of it."""
+
+    def __init__(self, event: Event, context: Any) -> None:
+        """Take what Lambda hands to a handler."""
+        self.event = event
+        self.request_id: str = context.aws_request_id
+        self.cache_use = CacheUse()
+        self._started_at = time.perf_counter()
+        self._context = context
+        self._metadata: dict[str, object] = {}
+        self._counted: list[str] = []
+
+    def seconds_left(self) -> float:
+        """Return how long the function may still run."""
+        return float(self._context.get_remaining_time_in_millis()) / 1000
+
+    def note(self, customer_id: int, decision: Decision, *counted: str) -> None:
+        """Take down what was decided, and which metrics to count it under."""
+        self._counted.extend(counted)
+        self._metadata = {
+            "customer_id": customer_id,
+            "credit_score": decision.credit_score,
+            "reason_codes": [reason.value for reason in decision.reason_codes],
+        }
+
+    def write_metrics(self, status: int) -> None:
+        """Write the request's one line of metrics (CloudWatch EMF), with what tells it apart as metadata."""
+        if self.cache_use.outcome in METRIC_OF:
+            self._counted.append(METRIC_OF[self.cache_use.outcome])
+        for name in self._counted:
+            metrics.add_metric(name, MetricUnit.Count, 1)
+        milliseconds = round((time.perf_counter() - self._started_at) * 1000, 3)
+        metrics.add_metric("Latency", MetricUnit.Milliseconds, milliseconds)
+        for name, value in {"request_id": self.request_id, "status": status, **self._metadata}.items():
+            metrics.add_metadata(name, value)
+        metrics.flush_metrics()
+
+
+Operation = Callable[[Call], Response]
 Handler = Callable[[Event, Any], Response]
 
 
@@ -27,18 +68,16 @@ def api_operation(operation: Operation) -> Handler:
 
     @wraps(operation)
     def handler(event: Event, context: Any) -> Response:
-        started_at = time.perf_counter()
-        cache_use = CacheUse()
-        request_id = context.aws_request_id
+        call = Call(event, context)
         try:
-            response = operation(event, cache_use)
+            response = operation(call)
         except Exception as exc:
             response = render_error(exc)
-            _log(exc, response["statusCode"], request_id)
-        status = cache_status(cache_use)
+            _log(exc, response["statusCode"], call.request_id)
+        status = cache_status(call.cache_use)
         if status is not None:
             response["headers"]["cache-status"] = status
-        _count(cache_use, response["statusCode"], request_id, time.perf_counter() - started_at)
+        call.write_metrics(response["statusCode"])
         return response
 
     return handler
@@ -50,13 +89,3 @@ def _log(exc: Exception, status: int, request_id: str) -> None:
         logger.error(str(exc), exc_info=exc, extra={"request_id": request_id})
     else:
         logger.info("Refused", extra={"request_id": request_id, "status": status, "error": type(exc).__name__})
-
-
-def _count(cache_use: CacheUse, status: int, request_id: str, seconds: float) -> None:
-    """Write the request's one line of metrics (CloudWatch EMF), with what tells it apart as metadata."""
-    if cache_use.outcome in METRIC_OF:
-        metrics.add_metric(METRIC_OF[cache_use.outcome], MetricUnit.Count, 1)
-    metrics.add_metric("Latency", MetricUnit.Milliseconds, round(seconds * 1000, 3))
-    metrics.add_metadata("request_id", request_id)
-    metrics.add_metadata("status", status)
-    metrics.flush_metrics()

@@ -5,8 +5,12 @@ LendingError
 ├── InvalidRequestError         fields out of bounds, all of them at once
 ├── RouteNotFoundError          the API has no such route
 ├── CustomerNotFoundError       no such customer
+├── IdempotencyMismatchError    the key came before with another body
 ├── RequestInProgressError      the same customer's other request holds the lock; retry after a moment
-└── StoreUnavailableError       the loan store is away or busy; safe to retry
+├── OutcomeUnknownError         the store went away during the commit and did not come back in time
+└── StoreUnavailableError       the loan store is away or busy; nothing was changed; safe to retry
+    ├── ConnectionLostError     the connection ended under a transaction
+    └── TransactionConflictError    the transaction was chosen to lose against another
 
 A declined application is a `Decision` with reason codes, not an exception.
 """
@@ -53,5 +57,35 @@ class RequestInProgressError(LendingError):
     """Another request for the same customer still holds the lock; the same request may be sent again."""
 
 
+class IdempotencyMismatchError(LendingError):
+    """The caller has used this Idempotency-Key for another request."""
+
+    def __init__(self) -> None:
+        super().__init__("This Idempotency-Key came before with another body.")
+
+
+class OutcomeUnknownError(LendingError):
+    """The connection ended during a commit, and what came of it could not be found out in time."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Whether the loan was made is not known; send the same request with its Idempotency-Key again."
+        )
+
+
 class StoreUnavailableError(LendingError):
     """The loan store is away or out of connections; the same request may be sent again."""
+
+
+class ConnectionLostError(StoreUnavailableError):
+    """The connection ended while in use: what it had not committed is gone."""
+
+    def __init__(self) -> None:
+        super().__init__("The connection to the loan store was lost.")
+
+
+class TransactionConflictError(StoreUnavailableError):
+    """Another transaction got in the way of this one, which is undone; it may begin again at once."""
+
+    def __init__(self) -> None:
+        super().__init__("The loan store is busy with other requests of the same kind.")

@@ -5,12 +5,25 @@ from datetime import date
 from typing import NamedTuple, Protocol
 
 from lending.domain.eligibility import Decision
-from lending.domain.loans import CreditRecord, LoanApplication
+from lending.domain.loans import CreditRecord, LoanApplication, LoanRequest
 from lending.domain.scoring import CreditProfile
 
 
+class EarlierAnswer(NamedTuple):
+    """What was decided on an application before."""
+
+    application: LoanApplication
+    decision: Decision
+    loan_id: int | None
+    """The loan that was made; None for a decline."""
+
+
 class LoanTransaction(Protocol):
-    """One unit of work on one customer; nothing of it stays unless commit() is called."""
+    """One unit of work on one customer; nothing of it stays unless commit() is called.
+
+    Every method may raise TransactionConflictError, after which it may begin again, ConnectionLostError, after which
+    nothing of it stays, or StoreUnavailableError.
+    """
 
     def lock_customer(self, customer_id: int) -> None:
         """Wait for, then hold the customer until the transaction ends.
@@ -23,11 +36,24 @@ class LoanTransaction(Protocol):
     def credit_record(self, customer_id: int, today: date) -> CreditRecord:
         """Return the record as of now, including whatever was committed before the lock was had."""
 
-    def add_loan(self, application: LoanApplication, decision: Decision, today: date) -> int:
+    def answer_to_key(self, idempotency_key: bytes) -> EarlierAnswer | None:
+        """Return what was answered to this key before."""
+
+    def answer_to_request(self, customer_id: int, request_id: str) -> EarlierAnswer | None:
+        """Return the loan that this very request has made, if it has."""
+
+    def add_loan(self, request: LoanRequest, decision: Decision, today: date) -> int:
         """Record the approved loan, starting today, and return its loan_id."""
 
+    def add_decline(self, request: LoanRequest, decision: Decision) -> None:
+        """Record a decline under the request's idempotency key."""
+
     def commit(self) -> None:
-        """Make all of it durable."""
+        """Make all of it durable.
+
+        Raises:
+            OutcomeUnknownError: The connection ended before the store said whether it is.
+        """
 
 
 class LoanStore(Protocol):

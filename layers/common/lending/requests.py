@@ -1,18 +1,21 @@
-"""API Gateway events (HTTP API, payload 2.0) in: an application within the contract's bounds, or every breach of it."""
+"""API Gateway events (HTTP API, payload 2.0) in: requests within the contract's bounds, or every breach of it."""
 
 import json
+import re
 from binascii import a2b_base64
 from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
+from hashlib import sha256
 from typing import Any
 
-from lending.domain.loans import LoanApplication
+from lending.domain.loans import LoanApplication, LoanRequest
 from lending.errors import FieldError, InvalidRequestError, MalformedBodyError, RouteNotFoundError
 
 Event = Mapping[str, Any]
 
 MAX_BODY_BYTES = 8 * 1024
 CENT = Decimal("0.01")
+IDEMPOTENCY_KEY = re.compile("[ -~]{1,255}").fullmatch
 
 
 def parse_application(event: Event) -> LoanApplication:
@@ -23,19 +26,64 @@ def parse_application(event: Event) -> LoanApplication:
         MalformedBodyError: The body is missing, too large, or not one unambiguous JSON document.
         InvalidRequestError: Fields are missing, unknown or out of bounds; all of them are named.
     """
+    document = _routed_document(event)
+    errors = _breaches(document)
+    if errors:
+        raise InvalidRequestError(errors)
+    return _application(document)
+
+
+def parse_loan_request(event: Event, request_id: str) -> LoanRequest:
+    """Return the application in an event's body with what tells the request from its repetitions.
+
+    Raises:
+        As parse_application; a breach in the Idempotency-Key is named beside those in the body.
+    """
+    document = _routed_document(event)
+    errors = _breaches(document)
+    key = event.get("headers", {}).get("idempotency-key")
+    if key is not None and not IDEMPOTENCY_KEY(key):
+        errors.append(FieldError("Idempotency-Key", "must be 1 to 255 printable ASCII characters"))
+    if errors:
+        raise InvalidRequestError(errors)
+    return LoanRequest(
+        application=_application(document),
+        request_id=request_id,
+        idempotency_key=None if key is None else sha256(f"{_principal(event)}\n{key}".encode()).digest(),
+    )
+
+
+def _principal(event: Event) -> str:
+    """Return who called, as far as the gateway has found out; the same for all sessions of one caller."""
+    authorizer = event.get("requestContext", {}).get("authorizer") or {}
+    if "jwt" in authorizer:
+        claims = authorizer["jwt"]["claims"]
+        return f"jwt {claims.get('iss')} {claims.get('sub')}"
+    if "iam" in authorizer:
+        # An assumed role's id carries the session's name after a colon: a retry may come from another session.
+        return f"iam {authorizer['iam']['userId'].partition(':')[0]}"
+    return ""
+
+
+def _routed_document(event: Event) -> Any:
     if event.get("routeKey") == "$default":
         http = event["requestContext"]["http"]
         raise RouteNotFoundError(f"There is no {http['method']} {http['path']}.")
-    document = _document(_body(event))
+    return _document(_body(event))
+
+
+def _breaches(document: Any) -> list[FieldError]:
     if not isinstance(document, dict):
-        raise InvalidRequestError([FieldError("", "must be an object")])
+        return [FieldError("", "must be an object")]
     errors = [FieldError(_pointer(name), "is not a known field") for name in document if name not in FIELDS]
     for name, breach_of in FIELDS.items():
         breach = breach_of(document[name]) if name in document else "is missing"
         if breach is not None:
             errors.append(FieldError(_pointer(name), breach))
-    if errors:
-        raise InvalidRequestError(errors)
+    return errors
+
+
+def _application(document: Mapping[str, Decimal]) -> LoanApplication:
     return LoanApplication(
         customer_id=int(document["customer_id"]),
         loan_amount=document["loan_amount"].quantize(CENT),

@@ -8,14 +8,17 @@ from lending.domain.eligibility import Decision
 from lending.domain.loans import LoanApplication
 from lending.errors import (
     CustomerNotFoundError,
+    IdempotencyMismatchError,
     InvalidRequestError,
     LendingError,
     MalformedBodyError,
+    OutcomeUnknownError,
     RequestInProgressError,
     RouteNotFoundError,
     StoreUnavailableError,
 )
 from lending.use_cases.cache_use import CacheUse
+from lending.use_cases.create_loan import LoanAnswer
 
 Response = dict[str, Any]
 
@@ -27,6 +30,8 @@ PROBLEMS: dict[type[LendingError], tuple[int, str, str]] = {
     InvalidRequestError: (422, "invalid-request", "Invalid request"),
     RouteNotFoundError: (404, "route-not-found", "Route not found"),
     CustomerNotFoundError: (404, "customer-not-found", "Customer not found"),
+    IdempotencyMismatchError: (422, "idempotency-mismatch", "Idempotency key reused"),
+    OutcomeUnknownError: (500, "outcome-unknown", "Outcome unknown"),
     RequestInProgressError: (409, "request-in-progress", "Request in progress"),
     StoreUnavailableError: (503, "store-unavailable", "Store unavailable"),
 }
@@ -45,9 +50,10 @@ def render_eligibility(application: LoanApplication, decision: Decision) -> Resp
     )
 
 
-def render_loan(application: LoanApplication, decision: Decision, loan_id: int | None) -> Response:
-    """Return the answer of POST /create-loan; loan_id is None where it was declined."""
-    return _json(
+def render_loan(application: LoanApplication, answer: LoanAnswer) -> Response:
+    """Return the answer of POST /create-loan."""
+    decision, loan_id, replayed = answer
+    response = _json(
         200 if loan_id is None else 201,
         f'{{"loan_id":{"null" if loan_id is None else loan_id},"customer_id":{application.customer_id},'
         f'"loan_approved":{_approval(decision)},'
@@ -56,6 +62,9 @@ def render_loan(application: LoanApplication, decision: Decision, loan_id: int |
         f'"corrected_interest_rate":{_hundredths(decision.corrected_interest_rate)},'
         f'"reason_codes":{_reasons(decision)}}}',
     )
+    if replayed:
+        response["headers"]["idempotency-replayed"] = "true"
+    return response
 
 
 def render_error(exc: Exception) -> Response:

@@ -11,7 +11,13 @@ from pymysql.cursors import Cursor
 
 from lending.adapters.aws_secrets import Login, LoginSource
 from lending.config import Settings
-from lending.errors import RequestInProgressError, StoreUnavailableError
+from lending.errors import (
+    ConnectionLostError,
+    OutcomeUnknownError,
+    RequestInProgressError,
+    StoreUnavailableError,
+    TransactionConflictError,
+)
 
 # A ladder, each rung longer than the one before, so that whoever waits learns the outcome of what it waits for:
 # lock wait < socket < function (10 s) < gateway (30 s).
@@ -19,13 +25,19 @@ LOCK_WAIT_SECONDS = 3
 SOCKET_TIMEOUT_SECONDS = 5
 CONNECT_TIMEOUT_SECONDS = 2
 
-MAX_IDLE_SECONDS = 300
-"""Firewalls and proxies forget a flow after about this long without a word, and would let the next query hang."""
+MAX_IDLE_SECONDS = 240
+"""Firewalls and proxies forget a flow after a few minutes without a word, and would let the next query hang."""
+SERVER_IDLE_SECONDS = 300
+"""After which the server ends a connection, and with it a transaction whose client vanished without a word.
 
-SESSION = (
-    # Statements see what was committed before they began; REPEATABLE READ would decide on an older snapshot.
-    "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
-    f"SET SESSION innodb_lock_wait_timeout = {LOCK_WAIT_SECONDS}, lock_wait_timeout = {LOCK_WAIT_SECONDS}",
+Shorter than a cache marker lives, so that no transaction outlives its marker.
+"""
+
+# Statements see what was committed before they began; REPEATABLE READ would decide on an older snapshot.
+ISOLATION = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"
+TIME_LIMITS = (
+    f"SET SESSION innodb_lock_wait_timeout = {LOCK_WAIT_SECONDS}, lock_wait_timeout = {LOCK_WAIT_SECONDS},"
+    f" wait_timeout = {SERVER_IDLE_SECONDS}"
 )
 
 CONNECTION_WAS_KILLED = 1927  # MariaDB's ER_CONNECTION_KILLED
@@ -46,10 +58,6 @@ UNAVAILABLE = {
 T = TypeVar("T")
 
 
-class ConnectionLostError(StoreUnavailableError):
-    """The connection ended while in use: what it had not committed is gone."""
-
-
 class Transaction:
     """Statements that count together or not at all."""
 
@@ -63,8 +71,15 @@ class Transaction:
         return self._connection.execute(sql, parameters)
 
     def commit(self) -> None:
-        """Make what was executed durable."""
-        self._connection.commit()
+        """Make what was executed durable.
+
+        Raises:
+            OutcomeUnknownError: The connection ended before the answer came: it may be durable or gone.
+        """
+        try:
+            self._connection.commit()
+        except ConnectionLostError as exc:
+            raise OutcomeUnknownError from exc
         self.committed = True
 
 
@@ -175,8 +190,8 @@ class MySQLConnection:
             **(tls if settings.db_tls_ca else {}),
         )
         with connection.cursor() as cursor:
-            for statement in SESSION:
-                cursor.execute(statement)
+            cursor.execute(ISOLATION)
+            cursor.execute(TIME_LIMITS)
         return connection
 
     @contextmanager
@@ -188,10 +203,12 @@ class MySQLConnection:
             if code == ER.LOCK_WAIT_TIMEOUT:
                 # The statement failed, the transaction is still open: whoever began it rolls it back.
                 raise RequestInProgressError("Another request of this customer is still running.") from exc
+            if code == ER.LOCK_DEADLOCK:
+                raise TransactionConflictError from exc
             if code in UNAVAILABLE:
                 self.close()
                 raise StoreUnavailableError("The loan store is away or busy.") from exc
             if code in LOST or not isinstance(exc, pymysql.OperationalError):
                 self.close()
-                raise ConnectionLostError("The connection to the loan store was lost.") from exc
+                raise ConnectionLostError from exc
             raise

@@ -5,10 +5,15 @@ from contextlib import contextmanager
 from datetime import date
 from typing import Any
 
+import pymysql
+from pymysql.constants import ER
+from pymysql.cursors import Cursor
+
 from lending.adapters.mysql_connection import MySQLConnection, Transaction
-from lending.domain.eligibility import Decision
-from lending.domain.loans import CreditRecord, LoanApplication, end_of_tenure
-from lending.errors import CustomerNotFoundError
+from lending.domain.eligibility import Decision, ReasonCode
+from lending.domain.loans import CreditRecord, LoanApplication, LoanRequest, end_of_tenure
+from lending.errors import CustomerNotFoundError, TransactionConflictError
+from lending.ports import EarlierAnswer
 
 # One statement for the customer and all sums over their loans: one round trip, one snapshot.
 CREDIT_RECORD = """
@@ -30,10 +35,35 @@ SELECT c.customer_id, c.monthly_salary, c.approved_limit,
 
 LOCK_CUSTOMER = "SELECT 1 FROM customers WHERE customer_id = %(customer_id)s FOR UPDATE"
 
+ANSWER_TO_KEY = """
+SELECT customer_id, loan_amount, asked_interest_rate, tenure, credit_score, interest_rate, monthly_repayment,
+       '' AS reason_codes, loan_id
+  FROM loans WHERE idempotency_key = %(idempotency_key)s
+ UNION ALL
+SELECT customer_id, loan_amount, asked_interest_rate, tenure, credit_score, interest_rate, monthly_installment,
+       reason_codes, NULL
+  FROM declined_requests WHERE idempotency_key = %(idempotency_key)s
+"""
+
+ANSWER_TO_REQUEST = """
+SELECT customer_id, loan_amount, asked_interest_rate, tenure, credit_score, interest_rate, monthly_repayment,
+       '' AS reason_codes, loan_id
+  FROM loans WHERE customer_id = %(customer_id)s AND request_id = %(request_id)s
+"""
+
 ADD_LOAN = """
-INSERT INTO loans (customer_id, loan_amount, tenure, interest_rate, monthly_repayment, start_date, end_date, status)
-VALUES (%(customer_id)s, %(loan_amount)s, %(tenure)s, %(interest_rate)s, %(monthly_repayment)s,
-        %(start_date)s, %(end_date)s, 'APPROVED')
+INSERT INTO loans (customer_id, loan_amount, tenure, interest_rate, monthly_repayment, start_date, end_date, status,
+                   request_id, idempotency_key, asked_interest_rate, credit_score)
+VALUES (%(customer_id)s, %(loan_amount)s, %(tenure)s, %(interest_rate)s, %(monthly_installment)s,
+        %(start_date)s, %(end_date)s, 'APPROVED',
+        %(request_id)s, %(idempotency_key)s, %(asked_interest_rate)s, %(credit_score)s)
+"""
+
+ADD_DECLINE = """
+INSERT INTO declined_requests (idempotency_key, customer_id, loan_amount, tenure, asked_interest_rate, credit_score,
+                               interest_rate, monthly_installment, reason_codes, request_id)
+VALUES (%(idempotency_key)s, %(customer_id)s, %(loan_amount)s, %(tenure)s, %(asked_interest_rate)s, %(credit_score)s,
+        %(interest_rate)s, %(monthly_installment)s, %(reason_codes)s, %(request_id)s)
 """
 
 
@@ -76,21 +106,33 @@ class MySQLLoanTransaction:
         rows = self._transaction.execute(CREDIT_RECORD, _on(customer_id, today)).fetchall()
         return _credit_record(rows, customer_id)
 
-    def add_loan(self, application: LoanApplication, decision: Decision, today: date) -> int:
+    def answer_to_key(self, idempotency_key: bytes) -> EarlierAnswer | None:
         """See LoanTransaction."""
-        cursor = self._transaction.execute(
-            ADD_LOAN,
-            {
-                "customer_id": application.customer_id,
-                "loan_amount": application.loan_amount,
-                "tenure": application.tenure,
-                "interest_rate": decision.corrected_interest_rate,
-                "monthly_repayment": decision.monthly_installment,
-                "start_date": today,
-                "end_date": end_of_tenure(today, application.tenure),
-            },
-        )
-        return int(cursor.lastrowid)
+        rows = self._transaction.execute(ANSWER_TO_KEY, {"idempotency_key": idempotency_key}).fetchall()
+        return _earlier_answer(rows)
+
+    def answer_to_request(self, customer_id: int, request_id: str) -> EarlierAnswer | None:
+        """See LoanTransaction."""
+        parameters = {"customer_id": customer_id, "request_id": request_id}
+        return _earlier_answer(self._transaction.execute(ANSWER_TO_REQUEST, parameters).fetchall())
+
+    def add_loan(self, request: LoanRequest, decision: Decision, today: date) -> int:
+        """See LoanTransaction."""
+        dates = {"start_date": today, "end_date": end_of_tenure(today, request.application.tenure)}
+        return int(self._add(ADD_LOAN, _columns(request, decision) | dates).lastrowid)
+
+    def add_decline(self, request: LoanRequest, decision: Decision) -> None:
+        """See LoanTransaction."""
+        self._add(ADD_DECLINE, _columns(request, decision))
+
+    def _add(self, sql: str, columns: dict[str, object]) -> Cursor:
+        try:
+            return self._transaction.execute(sql, columns)
+        except pymysql.IntegrityError as exc:
+            if exc.args[0] != ER.DUP_ENTRY:
+                raise
+            # A request for another customer has taken the idempotency key since it was looked up.
+            raise TransactionConflictError from exc
 
     def commit(self) -> None:
         """See LoanTransaction."""
@@ -104,6 +146,33 @@ def _on(customer_id: int, today: date) -> dict[str, object]:
         "first_of_year": date(today.year, 1, 1),
         "last_of_year": date(today.year, 12, 31),
     }
+
+
+def _columns(request: LoanRequest, decision: Decision) -> dict[str, object]:
+    application = request.application
+    return {
+        "customer_id": application.customer_id,
+        "loan_amount": application.loan_amount,
+        "tenure": application.tenure,
+        "asked_interest_rate": application.interest_rate,
+        "credit_score": decision.credit_score,
+        "interest_rate": decision.corrected_interest_rate,
+        "monthly_installment": decision.monthly_installment,
+        "reason_codes": ",".join(reason.value for reason in decision.reason_codes),
+        "request_id": request.request_id,
+        "idempotency_key": request.idempotency_key,
+    }
+
+
+def _earlier_answer(rows: tuple[tuple[Any, ...], ...]) -> EarlierAnswer | None:
+    if not rows:
+        return None
+    customer_id, loan_amount, asked_rate, tenure, score, rate, installment, reasons, loan_id = rows[0]
+    return EarlierAnswer(
+        LoanApplication(customer_id, loan_amount, asked_rate, tenure),
+        Decision(score, rate, installment, tuple(ReasonCode(reason) for reason in reasons.split(",") if reason)),
+        loan_id,
+    )
 
 
 def _credit_record(rows: tuple[tuple[Any, ...], ...], customer_id: int) -> CreditRecord:

@@ -18,6 +18,16 @@ class LoanApplication(NamedTuple):
     """Months."""
 
 
+class LoanRequest(NamedTuple):
+    """One request to lend, told apart from its own repetitions and from others."""
+
+    application: LoanApplication
+    request_id: str
+    """This request's alone; a repetition by the client has another."""
+    idempotency_key: bytes | None
+    """The same for all repetitions, and no other caller's; None when the client sent none."""
+
+
 class CreditRecord(NamedTuple):
     """A customer's terms and the sums over their loans that the rules need, all read at one moment.
 

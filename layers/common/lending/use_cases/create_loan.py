@@ -1,46 +1,166 @@
-"""Lend it, or say why not."""
+"""Lend it, or say why not: once, whatever happens on the way."""
 
+import random
+import time
+from collections.abc import Callable
 from datetime import date
+from typing import NamedTuple
 
 from lending.domain.eligibility import Decision, decide
-from lending.domain.loans import LoanApplication
+from lending.domain.loans import LoanRequest
 from lending.domain.scoring import assess
-from lending.ports import LoanStore, ScoreCache
+from lending.errors import (
+    ConnectionLostError,
+    IdempotencyMismatchError,
+    OutcomeUnknownError,
+    RequestInProgressError,
+    StoreUnavailableError,
+    TransactionConflictError,
+)
+from lending.ports import LoanStore, LoanTransaction, ScoreCache
 from lending.use_cases.cache_use import CacheOutcome, CacheUse
+
+MIN_SECONDS_TO_BEGIN = 3.0
+"""A transaction begun with less could be cut off by the end of the function while it waits for its lock."""
+
+MAX_CONFLICTS = 3
+MAX_LOST_CONNECTIONS = 1
+MAX_PAUSE_SECONDS = 0.05
+"""Before another try: random, so that those who collided do not collide again."""
+
+
+class LoanAnswer(NamedTuple):
+    """The answer to a request to lend."""
+
+    decision: Decision
+    loan_id: int | None
+    """The loan that was made; None for a decline."""
+    replayed: bool = False
+    """Whether an earlier request with the same key was given this answer."""
 
 
 def create_loan(
-    application: LoanApplication, *, store: LoanStore, scores: ScoreCache, today: date, cache_use: CacheUse
-) -> tuple[Decision, int | None]:
-    """Return the decision on an application and, when it is approved, the id of the loan that was made.
+    request: LoanRequest,
+    *,
+    store: LoanStore,
+    scores: ScoreCache,
+    today: date,
+    cache_use: CacheUse,
+    seconds_left: Callable[[], float],
+) -> LoanAnswer:
+    """Return the decision on a request and, when it is approved, the loan that was made for it.
 
     Raises:
         CustomerNotFoundError: No such customer.
-        RequestInProgressError: Another loan of the same customer is being made.
-        StoreUnavailableError: The store is away.
+        IdempotencyMismatchError: The key came before with another application.
+        RequestInProgressError: Another request of the same customer is still running; nothing was done.
+        OutcomeUnknownError: The store went away during the commit and did not come back in time.
+        StoreUnavailableError: The store is away, or there is no time left; nothing was done.
     """
-    # The cache may decline at once; it never approves: only the locked read below can.
-    answer = scores.peek(application.customer_id, today)
-    cache_use.note(answer)
-    if answer.profile is not None:
-        decision = decide(application, answer.profile)
-        if not decision.approved:
-            return decision, None
-        cache_use.outcome = CacheOutcome.PASSED_ON
+    if request.idempotency_key is None:
+        declined = _declined_by_cache(request, scores, today, cache_use)
+        if declined is not None:
+            return LoanAnswer(declined, None)
+    return _Lending(request, store, scores, today).answer(seconds_left)
 
-    with store.transaction() as transaction:
-        transaction.lock_customer(application.customer_id)
-        record = transaction.credit_record(application.customer_id, today)
-        decision = decide(application, assess(record, today))
-        if not decision.approved:
-            return decision, None
-        token = scores.announce_write(application.customer_id)
+
+def _declined_by_cache(request: LoanRequest, scores: ScoreCache, today: date, cache_use: CacheUse) -> Decision | None:
+    """Return the decline that the cached profile comes to; it never approves: only a locked read can."""
+    answer = scores.peek(request.application.customer_id, today)
+    cache_use.note(answer)
+    if answer.profile is None:
+        return None
+    decision = decide(request.application, answer.profile)
+    if decision.approved:
+        cache_use.outcome = CacheOutcome.PASSED_ON
+        return None
+    return decision
+
+
+class _Lending:
+    """One request on its way to its answer, over as many transactions as that takes."""
+
+    def __init__(self, request: LoanRequest, store: LoanStore, scores: ScoreCache, today: date) -> None:
+        self._request = request
+        self._store = store
+        self._scores = scores
+        self._today = today
+        self._marker: bytes | None = None
+        """The latest announcement of a write, while it stands."""
+        self._outcome_unknown = False
+        """Whether a commit was sent whose answer never came, and nobody has looked since."""
+        self._retries_left: dict[type[Exception], int] = {
+            TransactionConflictError: MAX_CONFLICTS,
+            ConnectionLostError: MAX_LOST_CONNECTIONS,
+        }
+
+    def answer(self, seconds_left: Callable[[], float]) -> LoanAnswer:
         try:
-            loan_id = transaction.add_loan(application, decision, today)
-            transaction.commit()
-        except BaseException:
-            scores.retract_write(application.customer_id, token)
+            answer = self._answer_in_time(seconds_left)
+        except Exception:
+            # While a commit may yet turn out to have happened, the marker keeps the old score out of the cache.
+            if self._marker is not None and not self._outcome_unknown:
+                self._scores.retract_write(self._request.application.customer_id, self._marker)
             raise
-    # After the commit: dropped any earlier, a reader could cache the old score again.
-    scores.finish_write(application.customer_id, token)
-    return decision, loan_id
+        if self._marker is not None:
+            # After the commit: dropped any earlier, a reader could cache the old score again.
+            self._scores.finish_write(self._request.application.customer_id, self._marker)
+        return answer
+
+    def _answer_in_time(self, seconds_left: Callable[[], float]) -> LoanAnswer:
+        while seconds_left() >= MIN_SECONDS_TO_BEGIN:
+            try:
+                return self._attempt()
+            except OutcomeUnknownError:
+                self._outcome_unknown = True
+            except (StoreUnavailableError, RequestInProgressError) as exc:
+                if not self._outcome_unknown and not self._may_try_again(exc):
+                    raise
+            time.sleep(random.uniform(0, MAX_PAUSE_SECONDS))
+        if self._outcome_unknown:
+            raise OutcomeUnknownError
+        raise StoreUnavailableError("There is not enough time left to make a loan.")
+
+    def _may_try_again(self, exc: Exception) -> bool:
+        if self._retries_left.get(type(exc), 0) == 0:
+            return False
+        self._retries_left[type(exc)] -= 1
+        return True
+
+    def _attempt(self) -> LoanAnswer:
+        """Run one transaction to its end: lock, look for an earlier answer, decide, lend, commit."""
+        request = self._request
+        customer_id = request.application.customer_id
+        with self._store.transaction() as transaction:
+            # The lock comes first: it waits for whatever a lost connection left behind, and looking the key up before
+            # it would let two twins both find nothing, or deadlock.
+            transaction.lock_customer(customer_id)
+            answer = self._earlier_answer(transaction)
+            self._outcome_unknown = False
+            if answer is not None:
+                return answer
+            record = transaction.credit_record(customer_id, self._today)
+            decision = decide(request.application, assess(record, self._today))
+            if not decision.approved:
+                if request.idempotency_key is not None:
+                    transaction.add_decline(request, decision)
+                    transaction.commit()
+                return LoanAnswer(decision, None)
+            self._marker = self._scores.announce_write(customer_id)
+            loan_id = transaction.add_loan(request, decision, self._today)
+            transaction.commit()
+            return LoanAnswer(decision, loan_id)
+
+    def _earlier_answer(self, transaction: LoanTransaction) -> LoanAnswer | None:
+        """Return the answer that this request, or one with its key, has come to already."""
+        request = self._request
+        if self._outcome_unknown:
+            own = transaction.answer_to_request(request.application.customer_id, request.request_id)
+            if own is not None:
+                return LoanAnswer(own.decision, own.loan_id)
+        earlier = None if request.idempotency_key is None else transaction.answer_to_key(request.idempotency_key)
+        if earlier is None:
+            return None
+        if earlier.application != request.application:
+            raise IdempotencyMismatchError
+        return LoanAnswer(earlier.decision, earlier.loan_id, replayed=True)
