@@ -77,9 +77,6 @@ class FakeLoanStore:
             raise StoreUnavailableError("The loan store is away or busy.")
         yield FakeTransaction(self)
 
-    def close(self) -> None:
-        pass
-
 
 class FakeTransaction:
     """LoanTransaction in memory: its loans count once it is committed."""
@@ -176,6 +173,3 @@ class FakeScoreCache:
     def retract_write(self, customer_id: int, token: bytes) -> None:
         if not self.away and self.held.get(customer_id) == token:
             del self.held[customer_id]
-
-    def close(self) -> None:
-        pass

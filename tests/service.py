@@ -115,20 +115,11 @@ def wired(environment: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> It
     """Wire the handlers anew by these variables, as a fresh execution environment would be."""
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    _unwire()
+    wiring.close()
     try:
         yield
     finally:
-        _unwire()
-
-
-def _unwire() -> None:
-    if wiring.loan_store.cache_info().currsize:
-        wiring.loan_store().close()
-    if wiring.score_cache.cache_info().currsize:
-        wiring.score_cache().close()
-    for factory in (wiring.loan_store, wiring.score_cache, wiring.settings):
-        factory.cache_clear()
+        wiring.close()
 
 
 def a_loan(**fields: Any) -> Loan:

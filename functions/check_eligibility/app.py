@@ -13,7 +13,7 @@ def lambda_handler(call: Call) -> Response:
     application = parse_application(call.event)
     decision = check_eligibility(
         application,
-        store=wiring.loan_store(),
+        store=wiring.loan_store,
         scores=wiring.score_cache(),
         today=wiring.today(),
         cache_use=call.cache_use,

@@ -13,7 +13,7 @@ def lambda_handler(call: Call) -> Response:
     request = parse_loan_request(call.event, call.request_id)
     answer = create_loan(
         request,
-        store=wiring.loan_store(),
+        store=wiring.loan_store,
         scores=wiring.score_cache(),
         today=wiring.today(),
         cache_use=call.cache_use,

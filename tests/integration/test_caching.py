@@ -23,7 +23,7 @@ def asha(database: Database) -> int:
 
 def statements() -> int:
     """Return how many statements the server has had of the service's connection, this one included."""
-    ((_, count),) = wiring.loan_store()._connection.query("SHOW SESSION STATUS LIKE 'Questions'", {})  # type: ignore[attr-defined]
+    ((_, count),) = wiring.database().query("SHOW SESSION STATUS LIKE 'Questions'", {})
     return int(count)
 
 

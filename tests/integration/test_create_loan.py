@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from lending.adapters.aws_secrets import GivenLogin
+from lending.adapters.logins import GivenLogin
 from lending.adapters.mysql_connection import MySQLConnection
 from lending.adapters.mysql_loans import MySQLLoanStore
 from lending.config import Settings
@@ -214,7 +214,7 @@ def lend(database: Database, request: LoanRequest, seconds: float = 10) -> LoanA
     try:
         return create_loan(
             request,
-            store=MySQLLoanStore(connection),
+            store=lambda: MySQLLoanStore(connection),
             scores=FakeScoreCache(away=True),
             today=TODAY,
             cache_use=CacheUse(),

@@ -32,6 +32,9 @@ class Settings:
     redis_tls: bool
     redis_secret_id: str | None
     """Secrets Manager id of a JSON with username and password; absent, no login."""
+    redis_iam_user: str | None
+    """User id for a login by IAM instead; then redis_iam_cache is the replication group's id."""
+    redis_iam_cache: str
     business_timezone: tzinfo
     """Where `today` begins and ends."""
 
@@ -47,6 +50,7 @@ class Settings:
             InvalidSettingError: A variable is missing or wrong; the message names it.
         """
         db_secret_id = environ.get("DB_SECRET_ID") or None
+        redis_iam_user = environ.get("REDIS_IAM_USER") or None
         return cls(
             db_host=_required(environ, "DB_HOST"),
             db_port=_integer(environ, "DB_PORT", "3306", 1, MAX_PORT),
@@ -60,6 +64,8 @@ class Settings:
             redis_db=_integer(environ, "REDIS_DB", "1", 0, MAX_REDIS_DB),
             redis_tls=_boolean(environ, "REDIS_TLS"),
             redis_secret_id=environ.get("REDIS_SECRET_ID") or None,
+            redis_iam_user=redis_iam_user,
+            redis_iam_cache=_required(environ, "REDIS_IAM_CACHE") if redis_iam_user else "",
             business_timezone=_timezone(environ, "BUSINESS_TIMEZONE"),
         )
 

@@ -69,9 +69,6 @@ class LoanStore(Protocol):
     def transaction(self) -> AbstractContextManager[LoanTransaction]:
         """Begin a transaction; leaving the context without commit() rolls it back."""
 
-    def close(self) -> None:
-        """Let go of what is open; the next use opens it again."""
-
 
 class CacheAnswer(NamedTuple):
     """What the cache said about a customer."""
@@ -104,6 +101,3 @@ class ScoreCache(Protocol):
 
     def retract_write(self, customer_id: int, token: bytes) -> None:
         """After a rollback: let the entry be filled again."""
-
-    def close(self) -> None:
-        """Let go of what is open; the next use opens it again."""

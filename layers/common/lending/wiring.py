@@ -3,11 +3,18 @@
 import os
 from datetime import date, datetime
 from functools import cache
+from typing import TYPE_CHECKING
 
-from lending.adapters.aws_secrets import GivenLogin, SecretsManagerLogin
+from lending.adapters.aws_iam_token import ElastiCacheIamLogin
+from lending.adapters.aws_secrets import SecretsManagerLogin
+from lending.adapters.logins import GivenLogin, LoginSource
+from lending.adapters.redis_connection import RedisConnection
 from lending.adapters.redis_scores import RedisScoreCache
 from lending.config import Settings
 from lending.ports import LoanStore, ScoreCache
+
+if TYPE_CHECKING:
+    from lending.adapters.mysql_connection import MySQLConnection
 
 
 @cache
@@ -17,24 +24,52 @@ def settings() -> Settings:
 
 
 @cache
-def loan_store() -> LoanStore:
-    """Return the loan store; it connects when it is first asked something."""
-    # Imported here: a hit needs no database, and no driver.
+def database() -> "MySQLConnection":
+    """Return the database connection; it opens when it is first used."""
+    # A hit needs neither a database nor its driver.
     from lending.adapters.mysql_connection import MySQLConnection
-    from lending.adapters.mysql_loans import MySQLLoanStore
 
     given = settings()
-    login = (
-        SecretsManagerLogin(given.db_secret_id) if given.db_secret_id else GivenLogin(given.db_user, given.db_password)
-    )
-    return MySQLLoanStore(MySQLConnection(given, login))
+    login: LoginSource = GivenLogin(given.db_user, given.db_password)
+    if given.db_secret_id is not None:
+        login = SecretsManagerLogin(given.db_secret_id)
+    return MySQLConnection(given, login)
+
+
+@cache
+def loan_store() -> LoanStore:
+    """Return the loan store."""
+    from lending.adapters.mysql_loans import MySQLLoanStore
+
+    return MySQLLoanStore(database())
+
+
+@cache
+def redis_connection() -> RedisConnection:
+    """Return the Redis connection; it opens when it is first used."""
+    given = settings()
+    login: LoginSource | None = None
+    if given.redis_secret_id is not None:
+        login = SecretsManagerLogin(given.redis_secret_id)
+    elif given.redis_iam_user is not None:
+        login = ElastiCacheIamLogin(given.redis_iam_user, given.redis_iam_cache)
+    return RedisConnection(given, login)
 
 
 @cache
 def score_cache() -> ScoreCache:
-    """Return the score cache; it connects when it is first asked something."""
-    given = settings()
-    return RedisScoreCache(given, SecretsManagerLogin(given.redis_secret_id) if given.redis_secret_id else None)
+    """Return the score cache."""
+    return RedisScoreCache(redis_connection())
+
+
+def close() -> None:
+    """Close what is open and forget what is known, as the end of an environment would."""
+    if database.cache_info().currsize:
+        database().close()
+    if redis_connection.cache_info().currsize:
+        redis_connection().close()
+    for factory in (settings, database, loan_store, redis_connection, score_cache):
+        factory.cache_clear()
 
 
 def today() -> date:

@@ -9,7 +9,7 @@ import pymysql
 from pymysql.constants import CR, ER
 from pymysql.cursors import Cursor
 
-from lending.adapters.aws_secrets import Login, LoginSource
+from lending.adapters.logins import Login, LoginSource
 from lending.config import Settings
 from lending.errors import (
     ConnectionLostError,

@@ -84,10 +84,6 @@ class MySQLLoanStore:
         with self._connection.transaction() as transaction:
             yield MySQLLoanTransaction(transaction)
 
-    def close(self) -> None:
-        """See the port."""
-        self._connection.close()
-
 
 class MySQLLoanTransaction:
     """LoanTransaction on a transaction of the connection."""

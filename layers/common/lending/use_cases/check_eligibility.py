@@ -1,5 +1,6 @@
 """May this customer borrow this amount, and at what rate?"""
 
+from collections.abc import Callable
 from datetime import date
 
 from lending.domain.eligibility import Decision, decide
@@ -10,10 +11,21 @@ from lending.use_cases.cache_use import CacheUse
 
 
 def check_eligibility(
-    application: LoanApplication, *, store: LoanStore, scores: ScoreCache, today: date, cache_use: CacheUse
+    application: LoanApplication,
+    *,
+    store: Callable[[], LoanStore],
+    scores: ScoreCache,
+    today: date,
+    cache_use: CacheUse,
 ) -> Decision:
     """Return the decision on an application, from the cached profile or else from one read of the store.
 
+    Args:
+        application: What is asked for.
+        store: Gives the store; called only when the cache has no profile.
+        scores: The cache.
+        today: The date where the business is.
+        cache_use: Takes down how the cache was used.
     Raises:
         CustomerNotFoundError: No such customer.
         StoreUnavailableError: The cache had no profile and the store is away.
@@ -23,7 +35,7 @@ def check_eligibility(
     profile = answer.profile
     if profile is None:
         # Read after the lease was taken: a read from before it might miss a loan whose writer has already left.
-        profile = assess(store.credit_record(application.customer_id, today), today)
+        profile = assess(store().credit_record(application.customer_id, today), today)
         if answer.lease is not None:
             cache_use.stored = scores.fill(answer.lease, profile)
     return decide(application, profile)

@@ -42,7 +42,7 @@ class LoanAnswer(NamedTuple):
 def create_loan(
     request: LoanRequest,
     *,
-    store: LoanStore,
+    store: Callable[[], LoanStore],
     scores: ScoreCache,
     today: date,
     cache_use: CacheUse,
@@ -50,6 +50,13 @@ def create_loan(
 ) -> LoanAnswer:
     """Return the decision on a request and, when it is approved, the loan that was made for it.
 
+    Args:
+        request: What is asked for, and by which request.
+        store: Gives the store; not called when the cache declines.
+        scores: The cache.
+        today: The date where the business is.
+        cache_use: Takes down how the cache was used.
+        seconds_left: Tells how long the function may still run.
     Raises:
         CustomerNotFoundError: No such customer.
         IdempotencyMismatchError: The key came before with another application.
@@ -61,7 +68,7 @@ def create_loan(
         declined = _declined_by_cache(request, scores, today, cache_use)
         if declined is not None:
             return LoanAnswer(declined, None)
-    return _Lending(request, store, scores, today).answer(seconds_left)
+    return _Lending(request, store(), scores, today).answer(seconds_left)
 
 
 def _declined_by_cache(request: LoanRequest, scores: ScoreCache, today: date, cache_use: CacheUse) -> Decision | None:
