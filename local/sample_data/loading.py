@@ -1,0 +1,38 @@
+"""Puts the sample into a database, but only into an empty one."""
+
+from datetime import date
+
+from pymysql.connections import Connection
+from pymysql.cursors import Cursor
+
+from local.sample_data.portfolio import sample_portfolio
+
+ANY_CUSTOMER = "SELECT customer_id FROM customers LIMIT 1"
+INSERT_CUSTOMER = """
+INSERT INTO customers
+    (customer_id, first_name, last_name, age, phone_number, monthly_salary, approved_limit, current_debt)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
+"""
+INSERT_LOAN = """
+INSERT INTO loans
+    (customer_id, loan_id, loan_amount, tenure, interest_rate, monthly_repayment, emis_paid_on_time,
+     start_date, end_date, status)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+"""
+
+
+def load_if_empty(connection: "Connection[Cursor]", today: date) -> int:
+    """Load the sample in one transaction and return the number of its customers; 0 when there are customers already."""
+    with connection.cursor() as cursor:
+        if cursor.execute(ANY_CUSTOMER):
+            return 0
+        sample = list(sample_portfolio(today))
+        connection.begin()
+        try:
+            cursor.executemany(INSERT_CUSTOMER, [customer for customer, _ in sample])
+            cursor.executemany(INSERT_LOAN, [loan for _, loans in sample for loan in loans])
+            connection.commit()
+        except BaseException:
+            connection.rollback()
+            raise
+    return len(sample)
