@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from local.programs import say
 from local.server import HOST, ServerError
 
 STOP_TIMEOUT_SECONDS = 20
@@ -58,6 +59,7 @@ class Container:
         if self._made:
             _docker("start", self._name)
             return
+        say(f"starting a container of {self._image}, pulled the first time")
         # By name alone: the values, of which one is a password, stay out of the process list.
         names = [word for name in self._environment for word in ("--env", name)]
         _record_file(self._folder).write_text(self._name)
@@ -110,7 +112,8 @@ def remove_recorded(folder: Path) -> None:
     """Remove the container that `folder` records, whoever made it."""
     record = _record_file(folder)
     if record.exists():
-        _docker("rm", "--force", "--volumes", record.read_text())
+        # It may never have come to be, when its image could not be had: then there is nothing to remove.
+        subprocess.run(["docker", "rm", "--force", "--volumes", record.read_text()], capture_output=True, check=False)
         record.unlink()
 
 

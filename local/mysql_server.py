@@ -140,7 +140,8 @@ def _initialise(program: Path, data: Path) -> None:
 
 
 def _options_of(program: Path) -> list[str]:
-    return _user_option() if _is_mariadb(program) else [*_user_option(), "--mysqlx=OFF"]
+    # Off by default in MariaDB: a second protocol, and instruments that cost half of the time to start.
+    return _user_option() + ([] if _is_mariadb(program) else ["--mysqlx=OFF", "--performance-schema=OFF"])
 
 
 def _is_mariadb(program: Path) -> bool:

@@ -3,6 +3,7 @@
 import json
 import signal
 import subprocess
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -100,7 +101,7 @@ def recorded_process(folder: Path) -> psutil.Process | None:
         same = abs(process.create_time() - record["created"]) < CLOCK_TOLERANCE_SECONDS
     except (FileNotFoundError, psutil.NoSuchProcess):
         return None
-    return process if same and process.status() != psutil.STATUS_ZOMBIE else None
+    return process if same and not _has_ended(process) else None
 
 
 def stop_recorded(folder: Path) -> None:
@@ -110,12 +111,20 @@ def stop_recorded(folder: Path) -> None:
         with suppress(psutil.NoSuchProcess):
             process.terminate()
             process.resume()  # a frozen process hears SIGTERM only once it goes on
-            try:
-                process.wait(STOP_TIMEOUT_SECONDS)
-            except psutil.TimeoutExpired:
-                process.kill()
-                process.wait()
+            deadline = time.monotonic() + STOP_TIMEOUT_SECONDS
+            while not _has_ended(process):
+                if time.monotonic() > deadline:
+                    process.kill()
+                time.sleep(0.01)
     _record_file(folder).unlink(missing_ok=True)
+
+
+def _has_ended(process: psutil.Process) -> bool:
+    # A zombie has ended and released everything; when its parent looks at it is the parent's business.
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def _record_file(folder: Path) -> Path:

@@ -31,7 +31,8 @@ def start_redis(folder: Path, port: int | None = None, *args: str) -> Server:
 
     def make(port: int) -> Server:
         if program is None:
-            server = ("valkey-server", *WITHOUT_PERSISTENCE, *args)
+            # The port is published on the loopback interface alone, yet connections seem to come from elsewhere.
+            server = ("valkey-server", "--protected-mode", "no", *WITHOUT_PERSISTENCE, *args)
             boxed = container.Container(IMAGE, folder, port, CONTAINER_PORT, arguments=server)
             return _server(boxed, port, answers=lambda: _process_id(port) is not None)
         here = ("--bind", HOST, "--port", str(port), "--dir", str(folder))

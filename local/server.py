@@ -4,6 +4,7 @@ import random
 import socket
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -121,19 +122,23 @@ def start_on(port: int | None, make: Callable[[int], Server]) -> Server:
         make: Makes the server for a port.
     """
     if port is not None:
-        server = make(port)
-        server.start()
-        return server
+        return _started(make(port))
     for _ in range(START_ATTEMPTS - 1):
         server = make(_free_port())
         try:
-            server.start()
+            return _started(server)
         except ServerError:
             if not accepts_connections(HOST, server.port):
                 raise
-        else:
-            return server
-    return start_on(_free_port(), make)
+    return _started(make(_free_port()))
+
+
+def _started(server: Server) -> Server:
+    with ExitStack() as if_it_fails:
+        if_it_fails.callback(server.close)
+        server.start()
+        if_it_fails.pop_all()
+    return server
 
 
 def accepts_connections(host: str, port: int) -> bool:
