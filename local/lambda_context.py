@@ -23,6 +23,7 @@ class LambdaContext:
     log_stream_name: str = "local"
     identity: None = None
     client_context: None = None
+    timeout_seconds: float = TIMEOUT_SECONDS
     started: float = field(default_factory=time.monotonic)
 
     @property
@@ -38,4 +39,4 @@ class LambdaContext:
     def get_remaining_time_in_millis(self) -> int:
         """Return the milliseconds left before Lambda would stop the function, never below 0."""
         elapsed_seconds = time.monotonic() - self.started
-        return max(0, int((TIMEOUT_SECONDS - elapsed_seconds) * 1000))
+        return max(0, int((self.timeout_seconds - elapsed_seconds) * 1000))

@@ -11,6 +11,7 @@ import redis
 
 from db.migrate import migrate
 from lending import wiring
+from lending.adapters import redis_connection
 from local.servers import Server, start_mysql, start_redis
 from tests.service import Database, Service, connect, wired
 
@@ -76,5 +77,7 @@ def redis_client(redis_server: Server) -> Iterator[redis.Redis]:
 def service(database: Database, redis_server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
     """The handlers on the real database and the real Redis, on the day TODAY."""
     monkeypatch.setattr(wiring, "today", lambda: TODAY)
+    # A busy machine may well be slower than a cache that is worth its while; outages have tests of their own.
+    monkeypatch.setattr(redis_connection, "SOCKET_TIMEOUT_SECONDS", 2)
     with wired(database.environment | redis_server.environment, monkeypatch):
         yield Service()

@@ -1,6 +1,6 @@
 """The ports in memory: what the rules say of loans in plain Python, and a cache that follows the protocol."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
@@ -12,7 +12,7 @@ from lending.domain.eligibility import Decision
 from lending.domain.loans import CreditRecord, LoanRequest, end_of_tenure
 from lending.domain.scoring import CreditProfile
 from lending.errors import CustomerNotFoundError, StoreUnavailableError
-from lending.ports import CacheAnswer, EarlierAnswer
+from lending.ports import CacheAnswer, EarlierAnswer, Invalidation
 
 
 class Loan(NamedTuple):
@@ -59,6 +59,7 @@ class FakeLoanStore:
     customers: dict[int, Customer] = field(default_factory=dict)
     loans: dict[int, list[Loan]] = field(default_factory=dict)
     answers: list[tuple[LoanRequest, EarlierAnswer]] = field(default_factory=list)
+    invalidations: list[Invalidation] = field(default_factory=list)
     away: bool = False
     reads: int = 0
     _ids: Iterator[int] = field(default_factory=lambda: count(1))
@@ -70,6 +71,9 @@ class FakeLoanStore:
             raise CustomerNotFoundError(customer_id)
         self.reads += 1
         return credit_record(customer_id, self.customers[customer_id], self.loans.get(customer_id, []), today)
+
+    def credit_records(self, customer_ids: Sequence[int], today: date) -> list[CreditRecord]:
+        return [self.credit_record(customer_id, today) for customer_id in customer_ids if customer_id in self.customers]
 
     @contextmanager
     def transaction(self) -> Iterator["FakeTransaction"]:
@@ -85,6 +89,7 @@ class FakeTransaction:
         self._store = store
         self._loans: list[tuple[int, Loan]] = []
         self._answers: list[tuple[LoanRequest, EarlierAnswer]] = []
+        self._invalidations: list[Invalidation] = []
 
     def lock_customer(self, customer_id: int) -> None:
         if customer_id not in self._store.customers:
@@ -119,7 +124,11 @@ class FakeTransaction:
     def add_decline(self, request: LoanRequest, decision: Decision) -> None:
         self._answers.append((request, EarlierAnswer(request.application, decision, None)))
 
+    def add_invalidation(self, customer_id: int, write_token: bytes) -> None:
+        self._invalidations.append(Invalidation(customer_id, write_token))
+
     def commit(self) -> None:
+        self._store.invalidations.extend(self._invalidations)
         for customer_id, loan in self._loans:
             self._store.loans.setdefault(customer_id, []).append(loan)
         self._store.answers.extend(self._answers)

@@ -51,6 +51,7 @@ class Database:
 
     def clear(self) -> None:
         """Empty the tables."""
+        self.execute("DELETE FROM cache_invalidations")
         self.execute("DELETE FROM declined_requests")
         self.execute("DELETE FROM loans")
         self.execute("DELETE FROM customers")

@@ -1,5 +1,6 @@
 """What the use cases need of the outside world; the adapters fulfil it."""
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from datetime import date
 from typing import NamedTuple, Protocol
@@ -48,6 +49,9 @@ class LoanTransaction(Protocol):
     def add_decline(self, request: LoanRequest, decision: Decision) -> None:
         """Record a decline under the request's idempotency key."""
 
+    def add_invalidation(self, customer_id: int, write_token: bytes) -> None:
+        """Have the customer's cached profile dropped, even if whoever commits this is killed right after."""
+
     def commit(self) -> None:
         """Make all of it durable.
 
@@ -65,6 +69,9 @@ class LoanStore(Protocol):
         Raises:
             CustomerNotFoundError: No such customer.
         """
+
+    def credit_records(self, customer_ids: Sequence[int], today: date) -> list[CreditRecord]:
+        """Return the records of hundreds of customers in one statement; unknown ones are left out."""
 
     def transaction(self) -> AbstractContextManager[LoanTransaction]:
         """Begin a transaction; leaving the context without commit() rolls it back."""
@@ -101,3 +108,64 @@ class ScoreCache(Protocol):
 
     def retract_write(self, customer_id: int, token: bytes) -> None:
         """After a rollback: let the entry be filled again."""
+
+
+class Invalidation(NamedTuple):
+    """A committed change of a customer's loans, which their cached profile must not outlive."""
+
+    customer_id: int
+    write_token: bytes
+    """The writer's marker; empty when it announced none."""
+
+
+class InvalidationBatch(Protocol):
+    """Some invalidations, locked for whoever drops the entries they name."""
+
+    invalidations: Sequence[Invalidation]
+
+    def confirm(self) -> None:
+        """Take note that the entries are gone; without it the invalidations stay as they were."""
+
+
+class Outbox(Protocol):
+    """The committed invalidations. Every method may raise StoreUnavailableError."""
+
+    def batch(self, limit: int) -> AbstractContextManager[InvalidationBatch]:
+        """Lock and give the oldest ones that are due, passing over those that another run has locked."""
+
+    def oldest_seconds(self) -> int:
+        """Return the age of the oldest one that was never confirmed; 0 when there is none."""
+
+
+class CachedProfile(NamedTuple):
+    """A profile as it was seen in the cache."""
+
+    profile: CreditProfile
+    text: bytes
+    """The entry, byte for byte."""
+
+
+class CacheAwayError(Exception):
+    """The cache gave no answer; the message says in a word why. Never reaches a caller of the API."""
+
+
+class CacheKeeper(Protocol):
+    """The cache in bulk, for its upkeep. Unlike ScoreCache, every method raises CacheAwayError."""
+
+    def finish_writes(self, invalidations: Sequence[Invalidation]) -> None:
+        """Do for each what ScoreCache.finish_write does, and know that it was done."""
+
+    def pop_expiring(self, limit: int) -> list[int]:
+        """Take customers whose entry was asked for in its last hour."""
+
+    def entries(self, customer_ids: Sequence[int], today: date) -> list[CachedProfile]:
+        """Return what is cached of these customers."""
+
+    def sample(self, limit: int, today: date) -> list[CachedProfile]:
+        """Return some entries, at random."""
+
+    def replace(self, renewals: Sequence[tuple[CachedProfile, CreditProfile]]) -> int:
+        """Put a newer profile for a day in the place of each entry that is still as it was seen; return how many."""
+
+    def discard(self, entries: Sequence[CachedProfile]) -> list[CachedProfile]:
+        """Drop each entry that is still as it was seen, and return those."""

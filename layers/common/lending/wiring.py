@@ -11,7 +11,7 @@ from lending.adapters.logins import GivenLogin, LoginSource
 from lending.adapters.redis_connection import RedisConnection
 from lending.adapters.redis_scores import RedisScoreCache
 from lending.config import Settings
-from lending.ports import LoanStore, ScoreCache
+from lending.ports import CacheKeeper, LoanStore, Outbox, ScoreCache
 
 if TYPE_CHECKING:
     from lending.adapters.mysql_connection import MySQLConnection
@@ -60,6 +60,20 @@ def redis_connection() -> RedisConnection:
 def score_cache() -> ScoreCache:
     """Return the score cache."""
     return RedisScoreCache(redis_connection())
+
+
+def cache_keeper() -> CacheKeeper:
+    """Return the cache as its upkeep sees it."""
+    from lending.adapters.redis_keeper import RedisCacheKeeper
+
+    return RedisCacheKeeper(redis_connection())
+
+
+def outbox() -> Outbox:
+    """Return the committed invalidations."""
+    from lending.adapters.mysql_outbox import MySQLOutbox
+
+    return MySQLOutbox(database())
 
 
 def close() -> None:

@@ -1,6 +1,6 @@
 """The loan store in MySQL or MariaDB: all SQL of the service."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from typing import Any
@@ -15,8 +15,8 @@ from lending.domain.loans import CreditRecord, LoanApplication, LoanRequest, end
 from lending.errors import CustomerNotFoundError, TransactionConflictError
 from lending.ports import EarlierAnswer
 
-# One statement for the customer and all sums over their loans: one round trip, one snapshot.
-CREDIT_RECORD = """
+# One statement for the customers and all sums over their loans: one round trip, one snapshot.
+CREDIT_RECORDS = """
 SELECT c.customer_id, c.monthly_salary, c.approved_limit,
        COUNT(l.loan_id),
        COALESCE(SUM(l.emis_paid_on_time), 0),
@@ -29,7 +29,7 @@ SELECT c.customer_id, c.monthly_salary, c.approved_limit,
                          THEN l.monthly_repayment END), 0),
        MIN(CASE WHEN l.status IN ('APPROVED', 'PENDING') AND l.end_date >= %(today)s THEN l.end_date END)
   FROM customers c LEFT JOIN loans l ON l.customer_id = c.customer_id
- WHERE c.customer_id = %(customer_id)s
+ WHERE c.customer_id IN %(customer_ids)s
  GROUP BY c.customer_id, c.monthly_salary, c.approved_limit
 """
 
@@ -66,6 +66,10 @@ VALUES (%(idempotency_key)s, %(customer_id)s, %(loan_amount)s, %(tenure)s, %(ask
         %(interest_rate)s, %(monthly_installment)s, %(reason_codes)s, %(request_id)s)
 """
 
+ADD_INVALIDATION = """
+INSERT INTO cache_invalidations (customer_id, write_token) VALUES (%(customer_id)s, %(write_token)s)
+"""
+
 
 class MySQLLoanStore:
     """LoanStore on one connection."""
@@ -76,7 +80,11 @@ class MySQLLoanStore:
 
     def credit_record(self, customer_id: int, today: date) -> CreditRecord:
         """See LoanStore."""
-        return _credit_record(self._connection.query(CREDIT_RECORD, _on(customer_id, today)), customer_id)
+        return _credit_record(self._connection.query(CREDIT_RECORDS, _on([customer_id], today)), customer_id)
+
+    def credit_records(self, customer_ids: Sequence[int], today: date) -> list[CreditRecord]:
+        """See LoanStore."""
+        return [_record(row) for row in self._connection.query(CREDIT_RECORDS, _on(customer_ids, today))]
 
     @contextmanager
     def transaction(self) -> Iterator["MySQLLoanTransaction"]:
@@ -99,7 +107,7 @@ class MySQLLoanTransaction:
 
     def credit_record(self, customer_id: int, today: date) -> CreditRecord:
         """See LoanTransaction."""
-        rows = self._transaction.execute(CREDIT_RECORD, _on(customer_id, today)).fetchall()
+        rows = self._transaction.execute(CREDIT_RECORDS, _on([customer_id], today)).fetchall()
         return _credit_record(rows, customer_id)
 
     def answer_to_key(self, idempotency_key: bytes) -> EarlierAnswer | None:
@@ -130,14 +138,18 @@ class MySQLLoanTransaction:
             # A request for another customer has taken the idempotency key since it was looked up.
             raise TransactionConflictError from exc
 
+    def add_invalidation(self, customer_id: int, write_token: bytes) -> None:
+        """See LoanTransaction."""
+        self._transaction.execute(ADD_INVALIDATION, {"customer_id": customer_id, "write_token": write_token})
+
     def commit(self) -> None:
         """See LoanTransaction."""
         self._transaction.commit()
 
 
-def _on(customer_id: int, today: date) -> dict[str, object]:
+def _on(customer_ids: Sequence[int], today: date) -> dict[str, object]:
     return {
-        "customer_id": customer_id,
+        "customer_ids": customer_ids,
         "today": today,
         "first_of_year": date(today.year, 1, 1),
         "last_of_year": date(today.year, 12, 31),
@@ -174,6 +186,10 @@ def _earlier_answer(rows: tuple[tuple[Any, ...], ...]) -> EarlierAnswer | None:
 def _credit_record(rows: tuple[tuple[Any, ...], ...], customer_id: int) -> CreditRecord:
     if not rows:
         raise CustomerNotFoundError(customer_id)
-    ((customer, salary, limit, loans, paid, tenure, this_year, *amounts),) = rows
+    return _record(rows[0])
+
+
+def _record(row: tuple[Any, ...]) -> CreditRecord:
+    customer, salary, limit, loans, paid, tenure, this_year, *amounts = row
     # SUM over integers is DECIMAL in MySQL.
     return CreditRecord(customer, salary, limit, loans, int(paid), int(tenure), int(this_year), *amounts)

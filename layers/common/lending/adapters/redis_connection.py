@@ -11,6 +11,7 @@ from lending.adapters.breaker import Breaker
 from lending.adapters.logins import Login, LoginSource
 from lending.config import Settings
 from lending.observability import logger
+from lending.ports import CacheAwayError
 
 CONNECT_TIMEOUT_SECONDS = 0.1
 SOCKET_TIMEOUT_SECONDS = 0.15
@@ -19,10 +20,6 @@ HURRIED_TIMEOUT_SECONDS = 0.04
 """For what is tried right after a failure: a writer tries up to three times, and all of it must stay under 0.25 s."""
 
 Command = tuple[Any, ...]
-
-
-class CacheAwayError(Exception):
-    """Redis gave no answer; the message says in a word why."""
 
 
 class RedisConnection:

@@ -11,10 +11,10 @@ import os
 from datetime import date
 from typing import Any
 
-from lending.adapters.redis_connection import CacheAwayError, RedisConnection
+from lending.adapters.redis_connection import RedisConnection
 from lending.adapters.score_document import from_document, to_document
 from lending.domain.scoring import CreditProfile
-from lending.ports import CacheAnswer
+from lending.ports import CacheAnswer, CacheAwayError
 
 TTL_SECONDS = 86_400
 EXPIRING_MILLISECONDS = 3_600_000
@@ -26,6 +26,7 @@ MARKER_MILLISECONDS = 900_000
 
 LEASE, MARKER = b"lease:", b"write:"
 
+KEY_PREFIX = "credit_score:"
 EXPIRING = "credit_scores:expiring"
 """The set of customers whose entry was hit in its last hour."""
 
@@ -134,7 +135,7 @@ class RedisScoreCache:
 
 def key_of(customer_id: int) -> str:
     """Return the key under which a customer's profile lies."""
-    return f"credit_score:{customer_id}"
+    return f"{KEY_PREFIX}{customer_id}"
 
 
 def _token(kind: bytes) -> bytes:

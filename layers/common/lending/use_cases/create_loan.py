@@ -155,6 +155,7 @@ class _Lending:
                 return LoanAnswer(decision, None)
             self._marker = self._scores.announce_write(customer_id)
             loan_id = transaction.add_loan(request, decision, self._today)
+            transaction.add_invalidation(customer_id, self._marker)
             transaction.commit()
             return LoanAnswer(decision, loan_id)
 

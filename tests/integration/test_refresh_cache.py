@@ -1,0 +1,199 @@
+"""The upkeep of the cache on real servers: sweep, warm, inspect."""
+
+from contextlib import closing
+from decimal import Decimal
+
+import pytest
+import redis
+
+from functions.refresh_cache.app import lambda_handler
+from lending.adapters import mysql_outbox
+from lending.adapters.logins import GivenLogin
+from lending.adapters.mysql_connection import MySQLConnection
+from lending.adapters.mysql_outbox import MySQLOutbox
+from lending.config import Settings
+from local.lambda_context import LambdaContext
+from tests.fakes import Customer
+from tests.service import Database, Service, a_loan
+
+SALARIED = Customer(monthly_salary=Decimal(90000), approved_limit=Decimal(3000000))
+
+
+@pytest.fixture
+def asha(database: Database) -> int:
+    """A customer with ten repaid loans."""
+    database.add_customer(1001, SALARIED, [a_loan()] * 10)
+    return 1001
+
+
+@pytest.fixture(autouse=True)
+def _wired(service: Service) -> None:
+    """Wire the handler as the service is."""
+
+
+@pytest.fixture
+def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the second pass follow the first at once."""
+    monkeypatch.setattr(mysql_outbox, "PAUSE_SECONDS", -1)
+
+
+def refresh() -> dict[str, int]:
+    return lambda_handler({}, LambdaContext("refresh", timeout_seconds=50))
+
+
+def outbox_rows(database: Database) -> int:
+    ((count,),) = database.execute("SELECT COUNT(*) FROM cache_invalidations")
+    return int(count)
+
+
+def test_a_loan_leaves_its_invalidation_in_the_outbox(service: Service, database: Database, asha: int) -> None:
+    service.create(asha)
+
+    ((customer_id, token, swept_at),) = database.execute(
+        "SELECT customer_id, write_token, swept_at FROM cache_invalidations"
+    )
+    assert customer_id == asha
+    assert token.startswith(b"write:")
+    assert swept_at is None
+
+
+def test_a_sweep_drops_what_a_killed_writer_left_behind(service: Service, redis_client: redis.Redis, asha: int) -> None:
+    """As if the writer had been killed after its commit, and both its marker and its delete were lost."""
+    service.check(asha)
+    redis_client.copy("credit_score:1001", "stale")
+    service.create(asha)
+    redis_client.rename("stale", "credit_score:1001")
+
+    report = refresh()
+
+    assert report["swept"] == 1
+    assert redis_client.get("credit_score:1001") is None
+    assert service.check(asha).cache_status == "fwd=miss; stored"
+
+
+def test_a_sweep_frees_a_customer_of_a_killed_writers_marker(
+    service: Service, database: Database, redis_client: redis.Redis, asha: int
+) -> None:
+    service.create(asha)
+    ((token,),) = database.execute("SELECT write_token FROM cache_invalidations")
+    redis_client.set("credit_score:1001", token)
+    assert service.check(asha).cache_status == "fwd=miss"
+
+    refresh()
+
+    assert service.check(asha).cache_status == "fwd=miss; stored"
+
+
+def test_a_sweep_leaves_another_writers_marker(service: Service, redis_client: redis.Redis, asha: int) -> None:
+    service.create(asha)
+    redis_client.set("credit_score:1001", "write:another")
+
+    refresh()
+
+    assert redis_client.get("credit_score:1001") == b"write:another"
+
+
+@pytest.mark.usefixtures("no_pause")
+def test_a_row_goes_at_its_second_confirmed_pass(service: Service, database: Database, asha: int) -> None:
+    """A failover between the two may have forgotten the first delete."""
+    service.create(asha)
+
+    swept = [refresh()["swept"] for _ in range(3)]
+
+    assert swept == [1, 1, 0]
+    assert outbox_rows(database) == 0
+
+
+def test_a_row_waits_between_its_passes(service: Service, database: Database, asha: int) -> None:
+    service.create(asha)
+
+    swept = [refresh()["swept"] for _ in range(2)]
+
+    assert swept == [1, 0]
+    assert outbox_rows(database) == 1
+
+
+def test_two_sweeps_at_once_share_the_rows(service: Service, database: Database, asha: int) -> None:
+    for _ in range(3):
+        service.create(asha)
+    login = GivenLogin(database.environment["DB_USER"], database.environment["DB_PASSWORD"])
+    connection = MySQLConnection(Settings.from_env(database.environment), login)
+
+    with closing(connection), MySQLOutbox(connection).batch(2) as held:
+        swept = refresh()["swept"]
+
+    assert len(held.invalidations) == 2
+    assert swept == 1
+
+
+def test_an_entry_hit_in_its_last_hour_is_renewed(service: Service, redis_client: redis.Redis, asha: int) -> None:
+    service.check(asha)
+    service.check(asha)
+    assert redis_client.smembers("credit_scores:expiring") == set()
+    redis_client.expire("credit_score:1001", 3599)
+    service.check(asha)
+    assert redis_client.smembers("credit_scores:expiring") == {b"1001"}
+
+    report = refresh()
+
+    assert report["warmed"] == 1
+    assert redis_client.ttl("credit_score:1001") > 86_000
+    assert redis_client.smembers("credit_scores:expiring") == set()
+    assert service.check(asha).cache_status == "hit"
+
+
+def test_a_thousand_entries_are_renewed_with_a_few_statements(
+    service: Service, database: Database, redis_client: redis.Redis
+) -> None:
+    for customer_id in range(1, 601):
+        database.add_customer(customer_id, SALARIED, [a_loan()])
+        service.check(customer_id)
+        redis_client.expire(f"credit_score:{customer_id}", 3599)
+        service.check(customer_id)
+
+    assert refresh()["warmed"] == 600
+    assert min(redis_client.ttl(f"credit_score:{customer_id}") for customer_id in range(1, 601)) > 86_000
+
+
+def test_warming_leaves_alone_what_is_no_longer_there(redis_client: redis.Redis) -> None:
+    redis_client.sadd("credit_scores:expiring", 1001, 999_999, "junk")
+
+    report = refresh()
+
+    assert report["warmed"] == 0
+    assert redis_client.get("credit_score:1001") is None
+
+
+def test_a_sound_cache_passes_its_inspection(service: Service, asha: int) -> None:
+    service.check(asha)
+
+    report = refresh()
+
+    assert report["inspected"] == 1
+    assert report["mismatches"] == 0
+    assert service.check(asha).cache_status == "hit"
+
+
+def test_a_broken_promise_is_counted_logged_and_mended(
+    service: Service,
+    database: Database,
+    redis_client: redis.Redis,
+    asha: int,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    service.check(asha)
+    database.execute("UPDATE customers SET monthly_salary = 1")  # behind the service's back
+
+    report = refresh()
+
+    assert report["mismatches"] == 1
+    assert redis_client.get("credit_score:1001") is None
+    assert "A cached profile was not what the store says" in caplog.text
+    assert refresh()["mismatches"] == 0
+
+
+def test_an_entry_of_a_customer_who_is_gone_is_a_mismatch(service: Service, database: Database, asha: int) -> None:
+    service.check(asha)
+    database.clear()
+
+    assert refresh()["mismatches"] == 1
