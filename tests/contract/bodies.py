@@ -42,7 +42,9 @@ junk_texts = st.one_of(
 
 valid_values = {
     "customer_id": st.one_of(
-        st.integers(1, 4294967295).map(str), st.sampled_from(["1001", "1", "4294967295", "1001.0", "1.001e3"])
+        st.integers(1, 4294967295).map(str),
+        st.integers(1001, 2000).map(str),  # the customers of the sample portfolio
+        st.sampled_from(["1001", "1", "4294967295", "1001.0", "1.001e3"]),
     ),
     "loan_amount": st.one_of(
         _decimals(smallest=1, largest=999999999999),

@@ -61,12 +61,13 @@ def _header_violations(documented: Mapping[str, dict[str, Any]], headers: Mappin
 
 def _body_violations(schema: dict[str, Any], body: str) -> Iterator[str]:
     try:
-        body.encode("utf-8")  # fails on a lone surrogate, which could not leave the function
+        body.encode("utf-8")
         document = exact_json(body)
-    except ValueError as error:
+        breaches = list(validator(schema).iter_errors(document))
+    except ValueError as error:  # a lone surrogate, written out or escaped, among them: not every client can read it
         yield f"body: {error}"
         return
-    for breach in validator(schema).iter_errors(document):
+    for breach in breaches:
         yield f"body at {breach.instance_path}: {breach.message}"
     for name in DECIMAL_FIELDS:
         number = document.get(name) if isinstance(document, dict) else None

@@ -59,6 +59,7 @@ def test_what_the_contract_allows_passes(path: str, response: dict[str, Any]) ->
         ("/check-eligibility", _decision(ELIGIBILITY.replace("true", "false"), **HIT), "body at ['reason_codes']"),
         ("/check-eligibility", _decision('{"a": 1, "a": 2}', **HIT), "a name is repeated"),
         ("/check-eligibility", _decision('"\ud800"', **HIT), "surrogates not allowed"),
+        ("/check-eligibility", _decision(json.dumps("\ud800"), **HIT), "surrogates not allowed"),
         ("/loans", _decision(**HIT), "status 200 is not documented"),
     ],
 )

@@ -1,5 +1,6 @@
 """Whatever the handlers are asked, in whatever state their stores are, they answer as the contract says."""
 
+import json
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
@@ -11,7 +12,13 @@ from hypothesis import strategies as st
 from functions.check_eligibility import app as check_eligibility
 from functions.create_loan import app as create_loan
 from lending import wiring
-from lending.errors import LendingError, RequestInProgressError, StoreUnavailableError
+from lending.errors import (
+    IdempotencyMismatchError,
+    LendingError,
+    OutcomeUnknownError,
+    RequestInProgressError,
+    StoreUnavailableError,
+)
 from lending.responses import INTERNAL_ERROR, PROBLEMS
 from local.lambda_context import LambdaContext
 from tests.contract.bodies import bodies
@@ -49,20 +56,47 @@ def store() -> Iterator[FakeLoanStore]:
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
-@given(path=st.sampled_from(sorted(HANDLERS)), body=bodies, store_is_away=st.booleans())
-def test_every_answer_conforms(path: str, body: str, *, store_is_away: bool, store: FakeLoanStore) -> None:
+@given(
+    path=st.sampled_from(sorted(HANDLERS)),
+    body=bodies,
+    key=st.none() | st.sampled_from(["a-key", "another-key", ""]),
+    store_is_away=st.booleans(),
+)
+def test_every_answer_conforms(
+    path: str, body: str, key: str | None, *, store_is_away: bool, store: FakeLoanStore
+) -> None:
     store.away = store_is_away
+    headers = {} if key is None else {"idempotency-key": key}
 
-    response = HANDLERS[path](post_event(path, body), LambdaContext(path))
+    response = HANDLERS[path](post_event(path, body, **headers), LambdaContext(path))
 
     assert_conforms("POST", path, response)
-    verdict = contract_verdict(body)
-    if verdict == MALFORMED:
+    wrong = contract_verdict(body)
+    if wrong == MALFORMED:
         assert response["statusCode"] == 400
-    elif verdict:
-        assert response["statusCode"] == 422
+    elif wrong or (path == "/create-loan" and key == ""):
+        assert json.loads(response["body"])["type"] == "/problems/invalid-request"
     else:
-        assert response["statusCode"] in {200, 201, 404, 503}
+        assert json.loads(response["body"]).get("type") in {
+            None,
+            "/problems/customer-not-found",
+            "/problems/idempotency-mismatch",
+            "/problems/store-unavailable",
+        }
+
+
+@pytest.mark.parametrize("loan_amount", ["100000.00", "9999999999.99"], ids=["approved", "declined"])
+def test_a_replayed_answer_conforms(loan_amount: str, store: FakeLoanStore) -> None:
+    store.away = False
+    body = VALID.decode().replace("100000.00", loan_amount)
+    event = post_event("/create-loan", body, **{"idempotency-key": f"repeated for {loan_amount}"})
+
+    first, second = (HANDLERS["/create-loan"](event, LambdaContext("create_loan")) for _ in range(2))
+
+    assert_conforms("POST", "/create-loan", second)
+    assert second["headers"]["idempotency-replayed"] == "true"
+    assert second["body"] == first["body"]
+    assert second["statusCode"] == first["statusCode"]
 
 
 @pytest.mark.parametrize(
@@ -71,6 +105,8 @@ def test_every_answer_conforms(path: str, body: str, *, store_is_away: bool, sto
         ("/check-eligibility", StoreUnavailableError("The loan store is away or busy.")),
         ("/create-loan", StoreUnavailableError("The loan store is away or busy.")),
         ("/create-loan", RequestInProgressError("Another request for this customer is still running.")),
+        ("/create-loan", IdempotencyMismatchError()),
+        ("/create-loan", OutcomeUnknownError()),
         ("/check-eligibility", RuntimeError("SELECT secret")),
         ("/create-loan", RuntimeError("SELECT secret")),
         ("/create-loan", RecursionError("SELECT secret")),
@@ -85,10 +121,18 @@ def test_an_error_in_the_store_conforms_and_tells_nothing(
 
     monkeypatch.setattr(wiring, "loan_store", fail)
 
-    response = HANDLERS[path](post_event(path, VALID), LambdaContext(path))
+    response = HANDLERS[path](post_event(path, VALID, **{"idempotency-key": "a-key"}), LambdaContext(path))
 
     assert_conforms("POST", path, response)
     assert "secret" not in response["body"]
+
+
+@pytest.mark.xfail(reason="The answer names the field by a lone surrogate, which strict JSON readers refuse.")
+@pytest.mark.parametrize("path", sorted(HANDLERS))
+def test_a_lone_surrogate_in_a_name_is_answered_readably(path: str) -> None:
+    response = HANDLERS[path](post_event(path, json.dumps({"\ud800": 1})), LambdaContext(path))
+
+    assert_conforms("POST", path, response)
 
 
 def test_an_unknown_route_conforms() -> None:
@@ -97,10 +141,6 @@ def test_an_unknown_route_conforms() -> None:
     response = HANDLERS["/check-eligibility"](event, LambdaContext("check_eligibility"))
 
     assert_conforms("GET", "/loans", response)
-
-
-# Documented for clients to be ready for; nothing raises it yet.
-NOT_YET_RAISED = {"/problems/idempotency-mismatch": 422}
 
 
 def test_every_error_is_a_documented_problem_and_the_reverse() -> None:
@@ -112,4 +152,4 @@ def test_every_error_is_a_documented_problem_and_the_reverse() -> None:
     }
 
     assert set(PROBLEMS) == set(LendingError.__subclasses__())
-    assert raised | NOT_YET_RAISED == documented
+    assert raised == documented
