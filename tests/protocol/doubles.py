@@ -1,0 +1,200 @@
+"""Redis and the loan store in memory, one command a step, for exploring every order of the steps.
+
+`test_doubles.py` holds both against the real servers, so that what is explored is what runs.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date
+from typing import Any
+
+from lending.adapters.breaker import Breaker
+from lending.adapters.redis_connection import RedisConnection
+from lending.adapters.redis_scores import FILL, FINISH, LOOK_UP, REPLACE, RETRACT
+from lending.domain.loans import CreditRecord
+from lending.ports import CacheAwayError, Invalidation
+from tests.fakes import FakeLoanStore, FakeTransaction
+
+Step = Callable[..., None]
+"""Called before each command; returns when it is the caller's turn. `ready` says whether it could go on at all."""
+
+
+def no_step(_what: str, ready: Callable[[], bool] = lambda: True) -> None:
+    """Go on at once."""
+    if not ready():
+        raise RuntimeError("would wait for ever")
+
+
+class RedisDouble:
+    """The commands and scripts of the protocol on a dictionary. Time does not pass."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, bytes] = {}
+        self._history: list[dict[str, bytes]] = []
+
+    def forget(self, writes: int) -> None:
+        """Go back to before the latest writes, as a replica does that is promoted before they have reached it."""
+        if self._history:
+            self.values = self._history[-writes] if writes <= len(self._history) else self._history[0]
+
+    def execute(self, command: Sequence[Any]) -> Any:
+        """Return the reply to one command."""
+        before = self.values.copy()
+        reply = self._execute(command)
+        if self.values != before:
+            self._history.append(before)
+        return reply
+
+    def _execute(self, command: Sequence[Any]) -> Any:
+        name, *arguments = command
+        if name != "EVAL":
+            return getattr(self, f"_{name.lower()}")(*arguments)
+        script, number_of_keys, *rest = arguments
+        return SCRIPTS[script](self, rest[0], *rest[number_of_keys:])
+
+    def _get(self, key: str) -> bytes | None:
+        return self.values.get(key)
+
+    def _set(self, key: str, value: str | bytes, *_options: object) -> bytes:
+        self.values[key] = value if isinstance(value, bytes) else value.encode()
+        return b"OK"
+
+    def _del(self, key: str) -> int:
+        return int(self.values.pop(key, None) is not None)
+
+    def look_up(self, key: str, lease: bytes, *_options: object) -> bytes | None:
+        held = self.values.get(key)
+        if held is None:
+            self.values[key] = lease
+        return held
+
+    def replace(self, key: str, seen: bytes, value: str | bytes, *_options: object) -> int:
+        if self.values.get(key, seen) != seen:
+            return 0
+        self._set(key, value)
+        return 1
+
+    def fill(self, key: str, seen: bytes, value: str | bytes, *_options: object) -> int:
+        if self.values.get(key) != seen:
+            return 0
+        self._set(key, value)
+        return 1
+
+    def finish(self, key: str, token: bytes) -> int:
+        held = self.values.get(key, b"")
+        if held.startswith(b"write:") and held != token:
+            return 0
+        return self._del(key)
+
+    def retract(self, key: str, seen: bytes) -> int:
+        return self._del(key) if self.values.get(key) == seen else 0
+
+
+SCRIPTS: dict[str, Callable[..., Any]] = {
+    LOOK_UP: RedisDouble.look_up,
+    REPLACE: RedisDouble.replace,
+    FILL: RedisDouble.fill,
+    FINISH: RedisDouble.finish,
+    RETRACT: RedisDouble.retract,
+}
+
+
+class SteppedConnection(RedisConnection):
+    """RedisConnection of one actor: a step before each command, and perhaps a command that goes wrong."""
+
+    def __init__(self, redis: RedisDouble, step: Step, fault: Callable[[Sequence[Any]], str | None]) -> None:
+        """Take what `fault` says of each command in turn: None, or "dropped", "unanswered" or "late"."""
+        self._redis = redis
+        self._step = step
+        self._fault = fault
+        self.breaker = Breaker()
+        self.delayed: list[Sequence[Any]] = []
+        """Commands that the client has given up on and that have not arrived yet."""
+
+    def ask(self, *command: Any) -> Any:
+        self._step("redis")
+        fault = self._fault(command)
+        if fault == "late":
+            self.delayed.append(command)
+        elif fault != "dropped":
+            reply = self._redis.execute(command)
+        if fault is not None:
+            raise CacheAwayError("unavailable")
+        return reply
+
+    def ask_all(self, commands: Sequence[Sequence[Any]]) -> list[Any]:
+        return [self.ask(*command) for command in commands]
+
+
+class LockingLoanStore(FakeLoanStore):
+    """The loan store in memory, with the row lock of one customer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.locked = False
+
+
+class SteppedStore:
+    """LoanStore of one actor: a step before whatever others could notice."""
+
+    def __init__(self, store: LockingLoanStore, step: Step) -> None:
+        self._store = store
+        self._step = step
+
+    def credit_record(self, customer_id: int, today: date) -> CreditRecord:
+        self._step("read")
+        return self._store.credit_record(customer_id, today)
+
+    def credit_records(self, customer_ids: Sequence[int], today: date) -> list[CreditRecord]:
+        return self._store.credit_records(customer_ids, today)
+
+    @contextmanager
+    def transaction(self) -> Iterator["SteppedTransaction"]:
+        transaction = SteppedTransaction(self._store, self._step)
+        try:
+            yield transaction
+        finally:
+            transaction.unlock()
+
+
+class SteppedTransaction(FakeTransaction):
+    """A transaction whose lock others wait for. What it does before its commit, nobody else can see."""
+
+    def __init__(self, store: LockingLoanStore, step: Step) -> None:
+        super().__init__(store)
+        self._locking_store = store
+        self._step = step
+        self._holds_lock = False
+
+    def lock_customer(self, customer_id: int) -> None:
+        self._step("lock", lambda: not self._locking_store.locked)
+        super().lock_customer(customer_id)
+        self._locking_store.locked = self._holds_lock = True
+
+    def commit(self) -> None:
+        self._step("commit")
+        super().commit()
+        self.unlock()
+
+    def unlock(self) -> None:
+        """Let the next one have the customer."""
+        if self._holds_lock:
+            self._locking_store.locked = self._holds_lock = False
+
+
+class OutboxDouble:
+    """The outbox in memory; each batch is confirmed at its only pass."""
+
+    def __init__(self, store: FakeLoanStore) -> None:
+        self._store = store
+
+    @contextmanager
+    def batch(self, limit: int) -> Iterator["OutboxDouble"]:
+        self.invalidations: Sequence[Invalidation] = self._store.invalidations[:limit]
+        yield self
+
+    def confirm(self) -> None:
+        del self._store.invalidations[: len(self.invalidations)]
+
+    def oldest_seconds(self) -> int:
+        return 0

@@ -1,0 +1,53 @@
+"""The protocol that everybody writes first: set after a miss, delete after the commit. For comparison."""
+
+from datetime import date
+from typing import Any, Protocol
+
+from lending.adapters.redis_scores import TTL_SECONDS, key_of
+from lending.adapters.score_document import from_document, to_document
+from lending.domain.scoring import CreditProfile
+from lending.ports import CacheAnswer, CacheAwayError
+
+
+class Connection(Protocol):
+    """What the naive cache needs of a connection to Redis."""
+
+    def ask(self, *command: Any) -> Any:
+        """Return the reply to one command; raise CacheAwayError when there is none."""
+
+
+class NaiveScoreCache:
+    """ScoreCache without leases or markers."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def look_up(self, customer_id: int, today: date) -> CacheAnswer:
+        answer = self.peek(customer_id, today)
+        return answer if answer.profile or answer.bypass else CacheAnswer(None, lease=b"anybody")
+
+    def peek(self, customer_id: int, today: date) -> CacheAnswer:
+        try:
+            return CacheAnswer(
+                from_document(self._connection.ask("GET", key_of(customer_id)) or b"", customer_id, today)
+            )
+        except CacheAwayError as exc:
+            return CacheAnswer(None, bypass=str(exc))
+
+    def fill(self, lease: bytes, profile: CreditProfile) -> bool:
+        return self._tell("SET", key_of(profile.customer_id), to_document(profile), "EX", TTL_SECONDS)
+
+    def announce_write(self, customer_id: int) -> bytes:
+        return b""
+
+    def finish_write(self, customer_id: int, token: bytes) -> None:
+        self._tell("DEL", key_of(customer_id))
+
+    def retract_write(self, customer_id: int, token: bytes) -> None:
+        pass
+
+    def _tell(self, *command: Any) -> bool:
+        try:
+            return bool(self._connection.ask(*command))
+        except CacheAwayError:
+            return False

@@ -1,0 +1,48 @@
+"""What is explored is what runs: the doubles answer as the real servers do."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lending.adapters.redis_connection import RedisConnection
+from lending.adapters.redis_scores import FILL, FINISH, LOOK_UP, REPLACE, RETRACT
+from lending.config import Settings
+from local.servers import Server
+from tests.protocol.doubles import RedisDouble
+
+VALUES = st.sampled_from([b"lease:1", b"lease:2", b"write:1", b"write:2", b'{"v":1}', b'{"v":2}', b"junk"])
+COMMANDS = st.one_of(
+    st.just(("GET", "k")),
+    st.just(("DEL", "k")),
+    st.tuples(st.just("SET"), st.just("k"), VALUES, st.just("PX"), st.just(900_000)),
+    st.builds(lambda lease: ("EVAL", LOOK_UP, 2, "k", "expiring", lease, 900_000, 0, 1), VALUES),
+    st.builds(lambda seen, new: ("EVAL", REPLACE, 1, "k", seen, new, 900_000), VALUES, VALUES),
+    st.builds(lambda seen, new: ("EVAL", FILL, 1, "k", seen, new, 900), VALUES, VALUES),
+    st.builds(lambda token: ("EVAL", FINISH, 1, "k", token), VALUES),
+    st.builds(lambda seen: ("EVAL", RETRACT, 1, "k", seen), VALUES),
+)
+
+
+@pytest.fixture
+def real(redis_server: Server) -> Iterator[RedisConnection]:
+    """The service's own connection to the real Redis."""
+    unused = {"DB_HOST": "unused", "DB_NAME": "unused", "DB_USER": "unused"}
+    connection = RedisConnection(Settings.from_env(unused | redis_server.environment), None)
+    yield connection
+    connection.close()
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.lists(COMMANDS, max_size=12))
+def test_the_redis_double_answers_as_redis_does(real: RedisConnection, commands: list[tuple[Any, ...]]) -> None:
+    real.ask("FLUSHDB")
+    double = RedisDouble()
+
+    expected = [real.ask(*command) for command in commands]
+    actual = [double.execute(command) for command in commands]
+
+    assert actual == expected
+    assert double.values.get("k") == real.ask("GET", "k")
