@@ -123,6 +123,7 @@ class Run:
         self._protocol = protocol
         self._fault = fault
         self.answered = 0
+        self._scheduler = greenlet.getcurrent()
         self._failover = fault is not None and fault.kind == "failover"
         self._event_to_come = fault is not None and fault.kind in {"expired", "failover"}
         if warm:
@@ -183,7 +184,7 @@ class Run:
             actor = self.actors[index]
             actor.ready = ready
             if actor.steps > 0:  # the first one was chosen by starting the actor
-                greenlet.getcurrent().parent.switch()
+                self._scheduler.switch()
             actor.steps += 1
             if self._fault == Fault("killed", index, actor.steps):
                 raise Killed
