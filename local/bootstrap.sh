@@ -113,7 +113,8 @@ case $(cat "$stamp" 2>/dev/null) in
 *) make_environment "$folder" ;;
 esac
 say "installing $requirements into $folder"
-"$folder/bin/python" -m pip install -qq --disable-pip-version-check --require-hashes -r $requirements
+# The list is complete, so nothing is left to resolve; Debian 12's pip would stumble over extras in doing so.
+"$folder/bin/python" -m pip install -qq --disable-pip-version-check --no-deps --require-hashes -r $requirements
 if [ "$folder" = .local/venv ]; then
     # Without isolation, setuptools is the one pinned above and leaves no egg-info in the layer's folder, which ships.
     "$folder/bin/python" -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
