@@ -4,6 +4,8 @@ import json
 
 from hypothesis import strategies as st
 
+VALID_BODY = '{"customer_id": 1001, "loan_amount": 100000.00, "interest_rate": 8.00, "tenure": 12}'
+
 FIELDS = ("customer_id", "loan_amount", "interest_rate", "tenure")
 
 # Both sides of every bound of the contract, in the notations that JSON has for a number.

@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 
 ROOT = Path(__file__).parents[2]
 
-# Above the time the functions have; a test that waits for longer has found something.
+START_SECONDS = 60
+# Above the time that the functions have: who waits for longer has found something.
 TIMEOUT_SECONDS = 15
 
 
@@ -48,7 +49,8 @@ def served(stores: Mapping[str, str], folder: Path) -> Iterator[str]:
 
 def _address(server: "subprocess.Popen[bytes]", log: Path) -> str:
     """Wait until the server says where it is ready."""
-    while server.poll() is None:
+    give_up = time.monotonic() + START_SECONDS
+    while server.poll() is None and time.monotonic() < give_up:
         if ready := re.search(r"^Ready on (http://[\w.:]+\w)", log.read_text(encoding="utf-8"), re.MULTILINE):
             return ready[1]
         time.sleep(0.05)

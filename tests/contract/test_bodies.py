@@ -1,50 +1,20 @@
 """The handlers accept exactly the bodies that openapi.yaml accepts, and name the same wrong fields."""
 
-import os
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from jsonschema_rs import ValidationError, ValidationErrorKind
 
 from lending.errors import InvalidRequestError, MalformedBodyError
 from lending.requests import parse_application
-from tests.contract.bodies import ODD_NUMBERS, bodies, valid_bodies
-from tests.contract.contract import exact_json, validator
+from tests.contract.bodies import ODD_NUMBERS, VALID_BODY, bodies, valid_bodies
+from tests.contract.contract import exact_json
 from tests.contract.events import post_event
+from tests.contract.thoroughly import THOROUGHLY
+from tests.contract.verdict import MALFORMED, contract_verdict
 
-# `CONTRACT_EXAMPLES=100000 pytest tests/contract` looks longer.
-EXAMPLES = int(os.environ.get("CONTRACT_EXAMPLES", "500"))
-
-MAX_BODY_BYTES = 8192
-
-MALFORMED = "malformed"
-
-application_validator = validator({"$ref": "#/components/schemas/LoanApplication"})
-
-
-def contract_verdict(body: str) -> str | set[str]:
-    """Return what the contract says of a body: MALFORMED, or pointers to its wrong fields; none when it is right."""
-    if len(body.encode("utf-8")) > MAX_BODY_BYTES:
-        return MALFORMED
-    try:
-        document = exact_json(body)
-    except ValueError:
-        return MALFORMED
-    return {pointer for error in application_validator.iter_errors(document) for pointer in _pointers(error)}
-
-
-def _pointers(error: ValidationError) -> list[str]:
-    """Return pointers to what an error is about: a missing or unknown field itself, not the object around it."""
-    match error.kind:
-        case ValidationErrorKind.Required(property=name):
-            names = [name]
-        case ValidationErrorKind.AdditionalProperties(unexpected=unexpected):
-            names = unexpected
-        case _:
-            return ["".join(f"/{step}" for step in error.instance_path)]
-    return ["/" + name.replace("~", "~0").replace("/", "~1") for name in names]
+VALID_BYTES = VALID_BODY.encode()
 
 
 def parser_verdict(event: dict[str, Any]) -> str | set[str]:
@@ -58,7 +28,7 @@ def parser_verdict(event: dict[str, Any]) -> str | set[str]:
     return set()
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@THOROUGHLY
 @given(body=bodies, in_base64=st.booleans())
 def test_handlers_accept_what_the_contract_accepts(body: str, *, in_base64: bool) -> None:
     event = post_event("/check-eligibility", body.encode() if in_base64 else body)
@@ -75,7 +45,7 @@ def test_both_sides_of_every_bound_agree(field: str, number: str) -> None:
     assert parser_verdict(post_event("/check-eligibility", body)) == contract_verdict(body)
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@THOROUGHLY
 @given(body=valid_bodies())
 def test_accepted_numbers_arrive_exactly(body: str) -> None:
     application = parse_application(post_event("/create-loan", body))
@@ -95,17 +65,14 @@ def test_exponents_beyond_any_decimal_are_out_of_bounds(field: str, number: str)
     assert parser_verdict(post_event("/create-loan", body)) == {f"/{field}"}
 
 
-VALID = b'{"customer_id": 1001, "loan_amount": 100000.00, "interest_rate": 8.00, "tenure": 12}'
-
-
 @pytest.mark.parametrize(
     "body",
     [
         pytest.param(None, id="missing"),
-        pytest.param(VALID.replace(b"12}", b'12, "\xff": 1}'), id="no UTF-8"),
-        pytest.param(VALID.decode().encode("utf-16"), id="UTF-16"),
-        pytest.param(b"\xef\xbb\xbf" + VALID, id="byte order mark"),
-        pytest.param(VALID.rjust(8193), id="a byte over 8 KiB"),
+        pytest.param(VALID_BYTES.replace(b"12}", b'12, "\xff": 1}'), id="no UTF-8"),
+        pytest.param(VALID_BODY.encode("utf-16"), id="UTF-16"),
+        pytest.param(b"\xef\xbb\xbf" + VALID_BYTES, id="byte order mark"),
+        pytest.param(VALID_BYTES.rjust(8193), id="a byte over 8 KiB"),
         pytest.param(b'{"t\xc3\xa9":' + b"1" * 8185 + b"}", id="a byte over 8 KiB, not a character"),
         pytest.param(b"[" * 8192, id="8192 brackets open"),
     ],
@@ -121,7 +88,7 @@ def test_nesting_is_refused_however_deep(body: bytes) -> None:
 
 
 def test_a_body_of_8_kib_is_read() -> None:
-    assert parser_verdict(post_event("/check-eligibility", VALID.rjust(8192))) == set()
+    assert parser_verdict(post_event("/check-eligibility", VALID_BYTES.rjust(8192))) == set()
 
 
 @pytest.mark.parametrize("body", ["%", "e30", "e30=\n", "ë", "e30===="])
@@ -133,6 +100,6 @@ def test_broken_base64_is_malformed(body: str) -> None:
 
 @pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "", "garbage"])
 def test_the_body_is_judged_whatever_its_content_type(content_type: str) -> None:
-    event = post_event("/check-eligibility", VALID.decode(), **{"content-type": content_type})
+    event = post_event("/check-eligibility", VALID_BODY, **{"content-type": content_type})
 
     assert parser_verdict(event) == set()

@@ -11,8 +11,8 @@ from local.lambda_context import LambdaContext
 from local.sample_data.characters import characters
 from tests.contract.contract import contract, exact_json
 from tests.contract.events import post_event
-from tests.contract.test_handlers import HANDLERS
 from tests.fakes import Customer, FakeLoanStore, FakeScoreCache, Loan
+from tests.service import HANDLERS
 
 REQUEST = '{"customer_id": %d, "loan_amount": 100000.00, "interest_rate": 8.00, "tenure": 12}'
 

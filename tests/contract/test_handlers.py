@@ -6,11 +6,9 @@ from datetime import date
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.check_eligibility import app as check_eligibility
-from functions.create_loan import app as create_loan
 from lending import wiring
 from lending.errors import (
     IdempotencyMismatchError,
@@ -21,16 +19,16 @@ from lending.errors import (
 )
 from lending.responses import INTERNAL_ERROR, PROBLEMS
 from local.lambda_context import LambdaContext
-from tests.contract.bodies import bodies
+from tests.contract.bodies import VALID_BODY, bodies
 from tests.contract.conformance import assert_conforms
 from tests.contract.contract import contract
 from tests.contract.events import post_event
-from tests.contract.test_bodies import EXAMPLES, MALFORMED, VALID, contract_verdict
+from tests.contract.thoroughly import THOROUGHLY
+from tests.contract.verdict import MALFORMED, contract_verdict
 from tests.fakes import Customer, FakeLoanStore, FakeScoreCache, Loan
+from tests.service import HANDLERS
 
 TODAY = date(2024, 6, 15)
-
-HANDLERS = {"/check-eligibility": check_eligibility.lambda_handler, "/create-loan": create_loan.lambda_handler}
 
 REPAID = Loan(Decimal(900000), 12, Decimal(80000), 12, date(2023, 1, 31), date(2024, 1, 31), "PAID")
 RUNNING = Loan(Decimal(300000), 24, Decimal(15000), 5, date(2024, 1, 31), date(2026, 1, 31), "APPROVED")
@@ -55,7 +53,7 @@ def store() -> Iterator[FakeLoanStore]:
         yield store
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@THOROUGHLY
 @given(
     path=st.sampled_from(sorted(HANDLERS)),
     body=bodies,
@@ -88,7 +86,7 @@ def test_every_answer_conforms(
 @pytest.mark.parametrize("loan_amount", ["100000.00", "9999999999.99"], ids=["approved", "declined"])
 def test_a_replayed_answer_conforms(loan_amount: str, store: FakeLoanStore) -> None:
     store.away = False
-    body = VALID.decode().replace("100000.00", loan_amount)
+    body = VALID_BODY.replace("100000.00", loan_amount)
     event = post_event("/create-loan", body, **{"idempotency-key": f"repeated for {loan_amount}"})
 
     first, second = (HANDLERS["/create-loan"](event, LambdaContext("create_loan")) for _ in range(2))
@@ -121,7 +119,7 @@ def test_an_error_in_the_store_conforms_and_tells_nothing(
 
     monkeypatch.setattr(wiring, "loan_store", fail)
 
-    response = HANDLERS[path](post_event(path, VALID, **{"idempotency-key": "a-key"}), LambdaContext(path))
+    response = HANDLERS[path](post_event(path, VALID_BODY, **{"idempotency-key": "a-key"}), LambdaContext(path))
 
     assert_conforms("POST", path, response)
     assert "secret" not in response["body"]
@@ -136,7 +134,7 @@ def test_a_lone_surrogate_in_a_name_is_answered_readably(path: str) -> None:
 
 
 def test_an_unknown_route_conforms() -> None:
-    event = post_event("/check-eligibility", VALID) | {"routeKey": "$default"}
+    event = post_event("/check-eligibility", VALID_BODY) | {"routeKey": "$default"}
 
     response = HANDLERS["/check-eligibility"](event, LambdaContext("check_eligibility"))
 

@@ -1,14 +1,15 @@
 """create-loan accepts exactly the idempotency keys that openapi.yaml accepts."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lending.errors import InvalidRequestError
 from lending.requests import parse_loan_request
+from tests.contract.bodies import VALID_BODY
 from tests.contract.contract import contract, validator
 from tests.contract.events import post_event
 from tests.contract.oddities import idempotency_keys
-from tests.contract.test_bodies import EXAMPLES, VALID
+from tests.contract.thoroughly import THOROUGHLY
 
 key_validator = validator(contract()["components"]["parameters"]["Idempotency-Key"]["schema"])
 
@@ -22,10 +23,10 @@ def wrong_places(body: str, key: str) -> set[str]:
     return set()
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@THOROUGHLY
 @given(key=idempotency_keys | st.text())
 def test_handler_accepts_what_the_contract_accepts(key: str) -> None:
-    places = wrong_places(VALID.decode(), key)
+    places = wrong_places(VALID_BODY, key)
 
     assert places == (set() if key_validator.is_valid(key) else {"Idempotency-Key"})
 

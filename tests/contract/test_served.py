@@ -4,7 +4,6 @@ schemathesis derives them from openapi.yaml; the strategies of `oddities` make w
 `CONTRACT_EXAMPLES=10000 pytest -s tests/contract/test_served.py` sends more and counts the answers by status.
 """
 
-import os
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -13,7 +12,7 @@ from urllib.parse import unquote
 import pytest
 import redis
 import schemathesis
-from hypothesis import given, settings
+from hypothesis import given
 from schemathesis import Case
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
@@ -22,9 +21,8 @@ from tests.contract.conformance import assert_conforms
 from tests.contract.contract import CONTRACT_PATH
 from tests.contract.oddities import http_requests
 from tests.contract.served import TIMEOUT_SECONDS, HttpRequest, send, served
+from tests.contract.thoroughly import THOROUGHLY
 from tests.service import Database
-
-EXAMPLES = int(os.environ.get("CONTRACT_EXAMPLES", "300"))
 
 MAX_CUSTOMER_ID = 4294967295
 
@@ -73,7 +71,7 @@ def counts(pytestconfig: pytest.Config) -> Iterator[Counter[tuple[str, int]]]:
 
 
 @schema.parametrize()
-@settings(max_examples=EXAMPLES, deadline=None)
+@THOROUGHLY
 def test_requests_made_from_the_contract_are_answered_by_it(
     case: Case[Any], address: str, counts: Counter[tuple[str, int]]
 ) -> None:
@@ -88,7 +86,7 @@ def test_requests_made_from_the_contract_are_answered_by_it(
     assert_conforms(case.method, case.path, response)
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@THOROUGHLY
 @given(request=http_requests)
 def test_whatever_http_allows_is_answered_by_the_contract(
     request: HttpRequest, address: str, counts: Counter[tuple[str, int]]
