@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from datetime import date
 from pathlib import Path
 
@@ -26,22 +26,34 @@ def server_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def migrated_database(server_folder: Path) -> Iterator[Database]:
-    """A database of this process alone, on the server that DB_* names, else on a private one."""
+def mysql_environment(server_folder: Path) -> Iterator[dict[str, str]]:
+    """The variables DB_* of the server that the tests were given, else of a private one."""
     with ExitStack() as stack:
         given = dict(os.environ)
         if "DB_HOST" not in given:
             given = stack.enter_context(start_mysql(server_folder / "mysql")).environment
-        environment = {name: value for name, value in given.items() if name.startswith("DB_")}
-        name = f"{environment['DB_NAME']}_test_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
-        environment["DB_NAME"] = name
-        with connect(given) as server, server.cursor() as cursor:
-            cursor.execute(f"DROP DATABASE IF EXISTS {name}")
-            cursor.execute(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
-        database = Database(environment, stack.enter_context(connect(environment)))
+        yield {name: value for name, value in given.items() if name.startswith("DB_")}
+
+
+@contextmanager
+def own_database(mysql_environment: dict[str, str], purpose: str) -> Iterator[Database]:
+    """Give a new, empty database of this process for a purpose, and drop it in the end."""
+    name = f"{mysql_environment['DB_NAME']}_{purpose}_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
+    with connect(mysql_environment) as server, server.cursor() as cursor:
+        cursor.execute(f"DROP DATABASE IF EXISTS {name}")
+        cursor.execute(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
+        environment = mysql_environment | {"DB_NAME": name}
+        with connect(environment) as connection:
+            yield Database(environment, connection)
+        cursor.execute(f"DROP DATABASE {name}")
+
+
+@pytest.fixture(scope="session")
+def migrated_database(mysql_environment: dict[str, str]) -> Iterator[Database]:
+    """The database that most tests of this process share."""
+    with own_database(mysql_environment, "test") as database:
         migrate(database.connection)
         yield database
-        database.execute(f"DROP DATABASE {name}")
 
 
 @pytest.fixture

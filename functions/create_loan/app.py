@@ -19,9 +19,7 @@ def lambda_handler(call: Call) -> Response:
         cache_use=call.cache_use,
         seconds_left=call.seconds_left,
     )
-    call.note(
-        request.application.customer_id,
-        answer.decision,
-        "LoanApproved" if answer.decision.approved else "LoanDeclined",
-    )
+    call.note(request.application.customer_id, answer.decision)
+    if not answer.replayed:
+        call.count("LoanApproved" if answer.decision.approved else "LoanDeclined")
     return render_loan(request.application, answer)

@@ -19,6 +19,9 @@ METRIC_OF = {
     CacheOutcome.BYPASS: "CacheBypass",
 }
 
+FAILURES = {"unavailable", "misconfigured"}
+"""Why the cache was bypassed when it was asked and failed; an open breaker does not ask."""
+
 
 class Call:
     """One request: what came in, and what is to be told of it."""
@@ -37,9 +40,12 @@ class Call:
         """Return how long the function may still run."""
         return float(self._context.get_remaining_time_in_millis()) / 1000
 
-    def note(self, customer_id: int, decision: Decision, *counted: str) -> None:
-        """Take down what was decided, and which metrics to count it under."""
-        self._counted.extend(counted)
+    def count(self, metric: str) -> None:
+        """Count the request under a metric."""
+        self._counted.append(metric)
+
+    def note(self, customer_id: int, decision: Decision) -> None:
+        """Take down what was decided."""
         self._metadata = {
             "customer_id": customer_id,
             "credit_score": decision.credit_score,
@@ -49,7 +55,9 @@ class Call:
     def write_metrics(self, status: int) -> None:
         """Write the request's one line of metrics (CloudWatch EMF), with what tells it apart as metadata."""
         if self.cache_use.outcome in METRIC_OF:
-            self._counted.append(METRIC_OF[self.cache_use.outcome])
+            self.count(METRIC_OF[self.cache_use.outcome])
+        if self.cache_use.bypass in FAILURES:
+            self.count("CacheUnavailable")
         for name in self._counted:
             metrics.add_metric(name, MetricUnit.Count, 1)
         milliseconds = round((time.perf_counter() - self._started_at) * 1000, 3)
