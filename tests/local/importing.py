@@ -1,0 +1,114 @@
+"""Arranges imports: rows as a lender's export has them, the files they go into, and what the program said."""
+
+import csv
+import io
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from lending import wiring
+from local.importer.__main__ import main
+from tests.service import Database
+
+TODAY = "2026-11-23"
+
+Row = dict[str, object]
+
+
+def a_customer(customer_id: int, **fields: object) -> Row:
+    """Return a row of customers.csv without the optional column, but for what `fields` say."""
+    return {
+        "customer_id": customer_id,
+        "first_name": "Asha",
+        "last_name": "Rao",
+        "age": 41,
+        "phone_number": f"555{customer_id:07}",
+        "monthly_salary": Decimal(50000),
+        "approved_limit": Decimal(1800000),
+    } | fields
+
+
+def a_loan(customer_id: int, loan_id: int, **fields: object) -> Row:
+    """Return a row of loans.csv without the optional column, but for what `fields` say."""
+    return {
+        "customer_id": customer_id,
+        "loan_id": loan_id,
+        "loan_amount": Decimal(100000),
+        "tenure": 12,
+        "interest_rate": Decimal(12),
+        "monthly_repayment": Decimal("8884.88"),
+        "emis_paid_on_time": 12,
+        "start_date": date(2024, 1, 31),
+        "end_date": date(2025, 1, 31),
+    } | fields
+
+
+def as_csv(rows: Iterable[Mapping[str, object]]) -> str:
+    """Return the rows, all of the same columns, as the text of a file."""
+    rows = list(rows)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, rows[0])
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def counts(database: Database) -> tuple[int, int]:
+    """Return the numbers of customers and loans in the database."""
+    ((customers,),) = database.execute("SELECT COUNT(*) FROM customers")
+    ((loans,),) = database.execute("SELECT COUNT(*) FROM loans")
+    return customers, loans
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an import ended."""
+
+    status: int
+    out: str
+    err: str
+    rejects: list[tuple[str, int, str]]
+    """File, line and reason of each row in the rejects file."""
+
+
+class Importer:
+    """Runs the program in this process, in a folder of the test's own."""
+
+    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.customers = folder / "customers.csv"
+        self.loans = folder / "loans.csv"
+        self.rejects = folder / "rejects.csv"
+        self._capsys = capsys
+
+    def __call__(
+        self, customers: list[Row] | None = None, loans: list[Row] | None = None, *, today: str = TODAY
+    ) -> Outcome:
+        """Import these rows."""
+        if customers:
+            self.customers.write_text(as_csv(customers))
+        if loans:
+            self.loans.write_text(as_csv(loans))
+        return self.run(self.customers if customers else None, self.loans if loans else None, today=today)
+
+    def run(self, customers: Path | None, loans: Path | None, *, today: str = TODAY) -> Outcome:
+        """Import these files."""
+        files = ["--customers", str(customers or ""), "--loans", str(loans or ""), "--rejects", str(self.rejects)]
+        try:
+            main([*files, "--today", today])
+            status = 0
+        except SystemExit as exc:
+            status = int(exc.code or 0)
+        finally:
+            wiring.close()  # as the end of its process would
+        printed = self._capsys.readouterr()
+        return Outcome(status, printed.out, printed.err, self._rejected())
+
+    def _rejected(self) -> list[tuple[str, int, str]]:
+        if not self.rejects.exists():
+            return []
+        with self.rejects.open(newline="") as file:
+            return [(Path(row["file"]).name, int(row["line"]), row["reason"]) for row in csv.DictReader(file)]
