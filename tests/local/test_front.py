@@ -17,10 +17,11 @@ from urllib.parse import quote
 from wsgiref.util import setup_testing_defaults
 
 import pytest
-from hypothesis import given
+import yaml
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from local.front import DEFAULT_ROUTE, MAX_BODY_BYTES, Event, HttpApi, LambdaFunction
+from local.front import DEFAULT_ROUTE, MAX_BODY_BYTES, ROUTES, Event, HttpApi, LambdaFunction
 from local.lambda_context import TIMEOUT_SECONDS, LambdaContext
 
 ROOT = Path(__file__).parents[2]
@@ -76,6 +77,13 @@ def request(
         environ[name.upper() if name in {"content_type", "content_length"} else f"HTTP_{name.upper()}"] = value
     setup_testing_defaults(environ)
     return environ
+
+
+class TemplateLoader(yaml.SafeLoader):
+    """Reads template.yaml; what CloudFormation's functions stand for is of no interest here."""
+
+
+TemplateLoader.add_multi_constructor("!", lambda _loader, _function, _node: None)
 
 
 def event_of(environ: dict[str, Any]) -> Event:
@@ -199,6 +207,7 @@ def test_repeated_query_parameters_are_joined_by_commas() -> None:
     assert event["queryStringParameters"] == {"a": "1,é 2", "b": "", "c": "3,4"}
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(path=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="?")))
 def test_any_path_arrives_decoded(path: str) -> None:
     """WSGI's detour by Latin-1 loses nothing."""
@@ -237,6 +246,7 @@ def test_text_that_is_not_utf8_travels_in_base64() -> None:
     assert base64.b64decode(event["body"]) == b'"\xff"'
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(
     body=st.binary() | st.text().map(str.encode), content_type=st.sampled_from(["application/json", "image/png", ""])
 )
@@ -247,6 +257,7 @@ def test_any_body_reaches_the_function_unchanged(body: bytes, content_type: str)
     assert body_of(event) == body
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(body=st.binary())
 def test_any_body_comes_back_unchanged(body: bytes) -> None:
     """In base64, or as text where it is text."""
@@ -333,7 +344,8 @@ class NotJson:
         NotJson(),
         {"statusCode": "many"},
         {"statusCode": 200, "body": {"not": "text"}},
-        {"statusCode": 200, "body": "é", "isBase64Encoded": True},
+        {"statusCode": 200, "body": "no base64!", "isBase64Encoded": True},
+        {"statusCode": 200, "headers": {"x": NotJson()}},
         {"statusCode": 200, "headers": ["not", "a", "mapping"]},
     ],
 )
@@ -373,6 +385,23 @@ def test_context_tells_the_function_and_its_time(monkeypatch: pytest.MonkeyPatch
     assert context.get_remaining_time_in_millis() == (TIMEOUT_SECONDS - 1) * 1000
     monkeypatch.setattr("local.lambda_context.time.monotonic", lambda: context.started + 60)
     assert context.get_remaining_time_in_millis() == 0
+
+
+def test_front_stands_for_what_the_template_deploys() -> None:
+    """The same routes to the same functions, with the same time and memory."""
+    text = (ROOT / "template.yaml").read_text()
+    template = yaml.load(text, Loader=TemplateLoader)  # noqa: S506 - a SafeLoader
+    deployed = {}
+    for resource in template["Resources"].values():
+        for source in resource.get("Properties", {}).get("Events", {}).values():
+            if source["Type"] == "HttpApi":
+                route = source["Properties"]
+                route_key = f"{route['Method']} {route['Path']}" if "Path" in route else DEFAULT_ROUTE
+                deployed[route_key] = Path(resource["Properties"]["CodeUri"]).name
+
+    assert deployed == ROUTES
+    assert template["Globals"]["Function"]["Timeout"] == TIMEOUT_SECONDS
+    assert template["Globals"]["Function"]["MemorySize"] == LambdaContext("any").memory_limit_in_mb
 
 
 def echo() -> HttpApi:
