@@ -1,0 +1,144 @@
+"""Serves the API on a laptop, with a sample portfolio in it: `python -m local.run`.
+
+It uses the MySQL and Redis that DB_* and REDIS_* name; `make run` starts private ones around it. The schema is brought
+up to date, the sample portfolio goes into an empty database only, and then gunicorn serves until Ctrl-C or SIGTERM.
+PORT, WORKERS and LAMBDA_LOG change how.
+"""
+
+import os
+import runpy
+import socket
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Self
+
+import pymysql
+
+from db.migrate import MigrationError, migrate
+from lending.config import InvalidSettingError, Settings
+from local.sample_data import load_if_empty
+
+HOST = "127.0.0.1"
+MAX_PORT = 65535
+LAMBDA_LOG = ".local/lambda.log"
+
+# What template.yaml sets beside the stores, which DB_* and REDIS_* name; here one process is both functions.
+FUNCTION_ENVIRONMENT = {
+    "LOG_LEVEL": "INFO",
+    "POWERTOOLS_METRICS_NAMESPACE": "Lending",
+    "POWERTOOLS_SERVICE_NAME": "lending",
+}
+
+
+class StartError(Exception):
+    """The API cannot be served; the message says what to do about it."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to serve, from the environment."""
+
+    port: int
+    """0 lets the system choose a free one."""
+    workers: int
+    """Processes, each of which answers one request at a time."""
+    lambda_log: Path
+    """Where the functions' log lines go; /dev/stdout shows them in the terminal."""
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> Self:
+        """Return the options in PORT, WORKERS and LAMBDA_LOG.
+
+        Raises:
+            StartError: A value makes no sense; the message names it.
+        """
+        return cls(
+            port=_integer(environ, "PORT", 3000, 0, MAX_PORT),
+            workers=_integer(environ, "WORKERS", 2, 1, 100),
+            lambda_log=Path(environ.get("LAMBDA_LOG") or LAMBDA_LOG),
+        )
+
+
+def listen(port: int) -> socket.socket:
+    """Return a socket that already listens, so that a taken port is known before any work is done.
+
+    Raises:
+        StartError: Another program has the port, or this one may not.
+    """
+    try:
+        return socket.create_server((HOST, port))
+    except OSError as exc:
+        reason = os.strerror(exc.errno or 0)
+        raise StartError(f"Cannot serve on port {port}: {reason}. Choose another: PORT=3001 make run") from exc
+
+
+def prepare_database(settings: Settings) -> None:
+    """Bring the schema up to date and give an empty database something to ask about.
+
+    Raises:
+        StartError: The database cannot be used.
+    """
+    try:
+        connection = pymysql.connect(
+            host=settings.db_host,
+            port=settings.db_port,
+            user=settings.db_user,
+            password=settings.db_password or "",
+            database=settings.db_name,
+        )
+    except pymysql.MySQLError as exc:
+        raise StartError(f"No database: {exc.args[-1]}. `make up` starts one.") from exc
+
+    with connection:
+        for name in migrate(connection):
+            print(f"Migrated: {name}.", flush=True)
+        today = datetime.now(settings.business_timezone).date()
+        loaded = load_if_empty(connection, today)
+        if loaded:
+            print(f"Loaded the sample portfolio: {loaded} customers.", flush=True)
+
+
+def serve(listener: socket.socket, options: Options) -> None:
+    """Become gunicorn's master process; it ends by SystemExit.
+
+    Raises:
+        StartError: LAMBDA_LOG cannot be written.
+    """
+    try:
+        options.lambda_log.parent.mkdir(parents=True, exist_ok=True)
+        options.lambda_log.write_bytes(b"")  # the log of this run alone; it would grow for ever
+    except OSError as exc:
+        raise StartError(f"Cannot write LAMBDA_LOG={options.lambda_log}: {exc.strerror}.") from exc
+    os.environ.update(FUNCTION_ENVIRONMENT | os.environ, LAMBDA_LOG=str(options.lambda_log))
+
+    config = ["--config", "python:local.gunicorn_conf", "--workers", str(options.workers)]
+    sys.argv = ["gunicorn", *config, "--bind", f"fd://{listener.detach()}"]
+    # As `python -m gunicorn`, but in this process: whoever stops it stops all of it.
+    runpy.run_module("gunicorn", run_name="__main__")
+
+
+def main() -> None:
+    """Serve until stopped."""
+    try:
+        options = Options.from_env(os.environ)
+        with listen(options.port) as listener:
+            prepare_database(Settings.from_env(os.environ))
+            serve(listener, options)
+    except (StartError, InvalidSettingError, MigrationError) as exc:
+        sys.exit(f"run: {exc}")
+    except KeyboardInterrupt:
+        sys.exit(130)  # what shells report of a program stopped by Ctrl-C
+
+
+def _integer(environ: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
+    text = environ.get(name) or str(default)
+    if not (text.isascii() and text.isdigit() and low <= int(text) <= high):
+        raise StartError(f"{name} must be an integer from {low} to {high}, not {text!r}")
+    return int(text)
+
+
+if __name__ == "__main__":
+    main()
