@@ -1,0 +1,69 @@
+"""What `sam build` leaves for the runtime: pure Python, complete, with bytecode that is valid there."""
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.template.parsed import functions
+
+MAX_LAYER_BYTES = 15_000_000
+MAGIC_NUMBER = (3571).to_bytes(2, "little") + b"\r\n"
+"""What the bytecode of Python 3.13 begins with."""
+UNCHECKED_HASH = (0b01).to_bytes(4, "little")
+"""PEP 552: the pyc is based on the source's hash, which is not checked on import."""
+
+
+@pytest.fixture(scope="session")
+def layer(build: Path) -> Path:
+    return build / "CommonLayer/python"
+
+
+def test_every_module_of_the_layer_comes_with_bytecode_for_the_runtime(layer: Path) -> None:
+    sources = [file for file in layer.rglob("*.py") if file.stat().st_size]
+
+    assert len(sources) > 100
+    for source in sources:
+        bytecode = (source.parent / f"__pycache__/{source.stem}.cpython-313.pyc").read_bytes()
+        assert bytecode[:4] == MAGIC_NUMBER
+        assert bytecode[4:8] == UNCHECKED_HASH
+        assert bytecode[8:16] == importlib.util.source_hash(source.read_bytes())
+
+
+def test_bytecode_of_other_versions_stays_out(layer: Path) -> None:
+    assert {file.name.rpartition(".cpython-")[2] for file in layer.rglob("*.pyc")} == {"313.pyc"}
+
+
+def test_the_layer_is_the_same_for_every_processor(layer: Path) -> None:
+    assert [file for file in layer.rglob("*") if file.suffix in {".so", ".dylib", ".pyd"}] == []
+
+
+def test_the_layer_holds_neither_boto3_nor_tests_nor_commands(layer: Path) -> None:
+    names = {file.relative_to(layer).parts[0] for file in layer.rglob("*")}
+
+    assert {"lending", "redis", "pymysql", "aws_lambda_powertools", "tzdata"} <= names
+    assert not {"boto3", "botocore", "bin"} & names
+    assert [folder for folder in layer.rglob("tests") if folder.is_dir()] == []
+
+
+def test_the_layer_is_small_enough(layer: Path) -> None:
+    assert sum(file.stat().st_size for file in layer.rglob("*") if file.is_file()) < MAX_LAYER_BYTES
+
+
+@pytest.mark.parametrize("name", sorted(functions()))
+def test_a_function_loads_with_the_layer_alone(name: str, build: Path, layer: Path) -> None:
+    modules = "from lending.adapters import aws_secrets, mysql_loans, redis_scores; import zoneinfo, tzdata"
+
+    # -S: without this environment's own packages, which would stand in for what the layer lacks.
+    loaded = subprocess.run(
+        [sys.executable, "-S", "-c", f"import app; {modules}; print(app.lambda_handler.__name__)"],
+        cwd=build / name,
+        env={"PYTHONPATH": str(layer)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert loaded.stdout == "lambda_handler\n", loaded.stderr

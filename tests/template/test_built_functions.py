@@ -1,0 +1,79 @@
+"""The built functions and layer, not the source tree, answer: in AWS's own emulator, on real servers."""
+
+import json
+from collections.abc import Iterator
+from decimal import Decimal
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.events import CHECK_ELIGIBILITY, CREATE_LOAN, SAMPLE_EVENTS, SampleEvent
+from local.servers import Server
+from tests.emulator import Emulator
+from tests.fakes import Customer
+from tests.service import Database, a_loan
+from tests.template.parsed import default_environment
+
+pytestmark = pytest.mark.skipif(find_spec("awslambdaric") is None, reason="AWS's emulator and client are for Linux")
+
+BORROWER = 1001  # of the sample events
+
+
+@pytest.fixture
+def emulators(build: Path, database: Database, redis_server: Server) -> Iterator[dict[str, Emulator]]:
+    """Both functions, with one customer to ask about."""
+    database.add_customer(BORROWER, Customer(Decimal(100_000), Decimal(1_000_000)), [a_loan(), a_loan(), a_loan()])
+    stores = database.environment | redis_server.environment
+    with (
+        Emulator(CHECK_ELIGIBILITY, default_environment(CHECK_ELIGIBILITY) | stores, build=build) as check_eligibility,
+        Emulator(CREATE_LOAN, default_environment(CREATE_LOAN) | stores, build=build) as create_loan,
+    ):
+        yield {CHECK_ELIGIBILITY: check_eligibility, CREATE_LOAN: create_loan}
+
+
+def test_every_sample_event_is_answered_as_it_should_be(emulators: dict[str, Emulator]) -> None:
+    def answered_rightly(sample: SampleEvent) -> bool:
+        return emulators[sample.function].invoke(sample.load())["statusCode"] in sample.statuses
+
+    assert [sample.name for sample in SAMPLE_EVENTS if not answered_rightly(sample)] == []
+
+
+def test_a_loan_lets_the_next_check_see_the_new_score(emulators: dict[str, Emulator]) -> None:
+    check, create = (
+        next(sample.load() for sample in SAMPLE_EVENTS if sample.name == name)
+        for name in ("check_eligibility", "create_loan")
+    )
+
+    first, again = (emulators[CHECK_ELIGIBILITY].invoke(check) for _ in range(2))
+    lent = emulators[CREATE_LOAN].invoke(create)
+    after = emulators[CHECK_ELIGIBILITY].invoke(check)
+
+    assert lent["statusCode"] == 201
+    assert [_cache_status(answer) for answer in (first, again, after)] == [
+        "fwd=miss; stored",
+        "hit",
+        "fwd=miss; stored",
+    ]
+    assert _score(first) == _score(again) < _score(after)
+
+
+def test_a_request_leaves_its_metrics_under_the_name_of_the_function(emulators: dict[str, Emulator]) -> None:
+    check = next(sample.load() for sample in SAMPLE_EVENTS if sample.name == "check_eligibility")
+
+    emulators[CHECK_ELIGIBILITY].invoke(check)
+
+    lines = [json.loads(line) for line in emulators[CHECK_ELIGIBILITY].log().splitlines() if line.startswith("{")]
+    [line] = [line for line in lines if "_aws" in line]
+    assert line["service"] == "check-eligibility"
+    assert line["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "Lending"
+    assert line["CacheMiss"] == [1.0]
+
+
+def _cache_status(answer: dict[str, Any]) -> str:
+    return str(answer["headers"]["cache-status"]).removeprefix("credit-score; ")
+
+
+def _score(answer: dict[str, Any]) -> int:
+    return int(json.loads(answer["body"])["credit_score"])
