@@ -37,7 +37,7 @@ def replacing(path: Path) -> Iterator[TextIO]:
 
 def write_rejects(connection: "Connection[Cursor]", file: TextIO, names: Mapping[str, str]) -> None:
     """Write the rejected rows, one by one as the server sends them; `names` has each source's file."""
-    rows = csv.writer(file)
+    rows = csv.writer(file, lineterminator="\n")
     rows.writerow(("file", "line", "reason", "detail"))
     with connection.cursor(SSCursor) as cursor:
         cursor.execute(ALL_REJECTED)

@@ -30,7 +30,7 @@ def write_csv(folder: Path, today: date, customers: int) -> None:
         (folder / "customers.csv").open("w", newline="", encoding="utf-8") as customers_file,
         (folder / "loans.csv").open("w", newline="", encoding="utf-8") as loans_file,
     ):
-        customer_rows, loan_rows = csv.writer(customers_file), csv.writer(loans_file)
+        customer_rows, loan_rows = (csv.writer(file, lineterminator="\n") for file in (customers_file, loans_file))
         customer_rows.writerow(Customer._fields)
         loan_rows.writerow(Loan._fields)
         for customer, loans in tqdm(sample_portfolio(today, customers), total=customers, unit="customer", disable=None):

@@ -19,6 +19,8 @@ INSERT INTO loans
      start_date, end_date, status)
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 """
+# The cache may have outlived an older database, and know scores of these customers from there.
+INVALIDATE_SCORES = "INSERT INTO cache_invalidations (customer_id) SELECT customer_id FROM customers"
 
 
 def load_if_empty(connection: "Connection[Cursor]", today: date) -> int:
@@ -31,6 +33,7 @@ def load_if_empty(connection: "Connection[Cursor]", today: date) -> int:
         try:
             cursor.executemany(INSERT_CUSTOMER, [customer for customer, _ in sample])
             cursor.executemany(INSERT_LOAN, [loan for _, loans in sample for loan in loans])
+            cursor.execute(INVALIDATE_SCORES)
             connection.commit()
         except BaseException:
             connection.rollback()

@@ -129,6 +129,7 @@ def test_an_empty_database_is_given_the_sample_and_no_other_is_touched(database:
         (1001, 2000, 1000),
     )
     assert loaded == database.execute("SELECT COUNT(*) FROM loans")
+    assert database.execute("SELECT COUNT(DISTINCT customer_id) FROM cache_invalidations") == ((1000,),)
     assert loaded == ((sum(len(loans) for _, loans in sample_portfolio(today)),),)
 
 
