@@ -19,7 +19,9 @@ from threading import Thread
 
 import psutil
 import pytest
+from pymysql.cursors import DictCursor
 
+from db.migrate import LOCK_NAME
 from local.run import Options, StartError
 from local.servers import Server
 from tests.service import Database, connect
@@ -28,7 +30,7 @@ ROOT = Path(__file__).parents[2]
 COMMAND = (sys.executable, "-m", "local.run")
 
 START_SECONDS = 60
-STOP_SECONDS = 5
+STOP_SECONDS = 10
 POLL_SECONDS = (
     0.2  # InnoDB answers about its transactions from a copy as long as it is asked more than 10 times a second
 )
@@ -252,6 +254,33 @@ def test_stopping_ends_every_process_at_once(
         with socket.create_server((host, port)):
             pass  # the port is free again
         client.join()
+
+
+def test_ctrl_c_before_it_serves_ends_it_quietly(environment: dict[str, str], tmp_path: Path) -> None:
+    """Here while it waits for a migration that somebody else runs."""
+    with connect(environment) as database, database.cursor() as cursor, (tmp_path / "terminal").open("w+") as terminal:
+        cursor.execute(f"SELECT GET_LOCK({LOCK_NAME}, 0)")
+        process = psutil.Popen(
+            COMMAND,
+            cwd=ROOT,
+            env={**os.environ, **environment, "PORT": "0"},
+            stdout=terminal,
+            stderr=terminal,
+            start_new_session=True,
+        )
+        assert wait_until(lambda: "User lock" in states(environment), START_SECONDS)
+
+        press_ctrl_c(process)
+
+        assert process.wait(STOP_SECONDS) == -signal.SIGINT
+        assert (tmp_path / "terminal").read_text() == ""
+
+
+def states(environment: dict[str, str]) -> list[str]:
+    """Return what each connection to the database is at."""
+    with connect(environment) as database, database.cursor(DictCursor) as cursor:
+        cursor.execute("SHOW PROCESSLIST")
+        return [row["State"] for row in cursor.fetchall() if row["db"] == environment["DB_NAME"]]
 
 
 def test_run_ends_with_the_program_that_started_it(environment: dict[str, str], tmp_path: Path) -> None:
