@@ -59,6 +59,9 @@ class RedisDouble:
         self.values[key] = value if isinstance(value, bytes) else value.encode()
         return b"OK"
 
+    def _spop(self, _key: str, _count: int) -> list[bytes]:
+        return [key.rpartition(":")[2].encode() for key in self.values]
+
     def _del(self, key: str) -> int:
         return int(self.values.pop(key, None) is not None)
 
@@ -146,6 +149,7 @@ class SteppedStore:
         return self._store.credit_record(customer_id, today)
 
     def credit_records(self, customer_ids: Sequence[int], today: date) -> list[CreditRecord]:
+        self._step("read")
         return self._store.credit_records(customer_ids, today)
 
     @contextmanager

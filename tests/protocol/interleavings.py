@@ -5,6 +5,7 @@ schedule; depth-first search over the choices finds the next, until there is non
 
 S1: no read that starts after create-loan has answered sees an older score.
 S2: at rest, after a sweep, the cache holds no older score.
+S3: as long as no command is lost, the inspection finds nothing wrong, however the others move meanwhile.
 
     python -m tests.protocol.interleavings            ours and naive, side by side
 """
@@ -27,7 +28,7 @@ from lending.adapters.redis_scores import RedisScoreCache, key_of
 from lending.adapters.score_document import from_document
 from lending.domain.loans import LoanApplication, LoanRequest
 from lending.domain.scoring import assess
-from lending.ports import ScoreCache
+from lending.ports import CacheAwayError, CachedProfile, ScoreCache
 from lending.use_cases.cache_use import CacheUse
 from lending.use_cases.check_eligibility import check_eligibility
 from lending.use_cases.create_loan import create_loan
@@ -52,8 +53,8 @@ APPLICATION = LoanApplication(CUSTOMER_ID, Decimal(100000), Decimal(12), 12)
 """What is asked for in every request."""
 
 COMMAND_FAULTS = ("dropped", "unanswered", "late")
-STEPS = {"r": 4, "w": 6}
-COMMANDS = {"r": 2, "w": 3}
+STEPS = {"r": 3, "w": 5, "k": 7}
+COMMANDS = {"r": 2, "w": 3, "k": 5}
 FORGOTTEN_WRITES = 3
 
 Protocol = Callable[[Any], ScoreCache]
@@ -73,6 +74,13 @@ LOANS_BEHIND = {_score_after(loans): loans for loans in range(3)}
 
 class Killed(BaseException):
     """The end of a process, at whatever step it was; no `except Exception` sees it."""
+
+
+class KeeperOfOne(RedisCacheKeeper):
+    """The keeper of a cache with one customer, whom it need not look for."""
+
+    def sample(self, limit: int, today: date) -> list[CachedProfile]:
+        return self.entries([CUSTOMER_ID], today)
 
 
 @dataclass(frozen=True)
@@ -115,7 +123,7 @@ class Run:
     """One schedule from its first to its last step."""
 
     def __init__(self, protocol: Protocol, cast: str, fault: Fault | None, *, warm: bool) -> None:
-        """Set the scene: `cast` has an r for each reader and a w for each writer; warm begins with a cached score."""
+        """Set the scene: `cast` has the initial of each reader, writer and keeper; warm begins with a cached score."""
         self.redis = RedisDouble()
         self.store = LockingLoanStore()
         self.store.customers[CUSTOMER_ID] = RICH
@@ -123,12 +131,14 @@ class Run:
         self._protocol = protocol
         self._fault = fault
         self.answered = 0
+        self.accused = 0
+        """How many mismatches the inspection has reported."""
         self._scheduler = greenlet.getcurrent()
         self._failover = fault is not None and fault.kind == "failover"
         self._event_to_come = fault is not None and fault.kind in {"expired", "failover"}
         if warm:
             self._check(RedisScoreCache(self._sound_connection()), no_step)
-        self.actors = [Actor(f"{role}{n}", {"r": self._read, "w": self._write}[role]) for n, role in enumerate(cast)]
+        self.actors = [Actor(f"{role}{n}", self._body_of(role)) for n, role in enumerate(cast)]
         for index, actor in enumerate(self.actors):
             actor.connection = SteppedConnection(self.redis, self._step_of(index), self._fault_of(index))
 
@@ -156,6 +166,8 @@ class Run:
         entry = from_document(self.redis.values.get(KEY, b""), CUSTOMER_ID, TODAY)
         if entry is not None and entry.loans != len(self.store.loans[CUSTOMER_ID]):
             broken.append("S2")
+        if self.accused and (self._fault is None or self._fault.kind == "killed"):
+            broken.append("S3")
         return broken
 
     def _moves(self) -> Iterator[Callable[[], None]]:
@@ -218,6 +230,19 @@ class Run:
             return
         assert answer.loan_id is not None
         self.answered += 1
+
+    def _keep(self, actor: Actor) -> None:
+        keeper = KeeperOfOne(actor.connection)
+        store = SteppedStore(self.store, actor.connection._step)
+        refresh = CacheRefresh(OutboxDouble(self.store), store, keeper, TODAY, lambda: 60)
+        with suppress(Killed):
+            for step in (refresh.warm, refresh.inspect):
+                with suppress(CacheAwayError):
+                    step()
+            self.accused += len(refresh.report.mismatches)
+
+    def _body_of(self, role: str) -> Callable[[Actor], None]:
+        return {"r": self._read, "w": self._write, "k": self._keep}[role]
 
     def _check(self, scores: ScoreCache, step: Callable[..., None]) -> int:
         decision = check_eligibility(
@@ -288,7 +313,9 @@ def explore_all(protocol: Protocol, casts: Sequence[str]) -> Result:
 def main() -> None:
     """Explore ours and the naive protocol, and print what each came to."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--casts", nargs="+", default=["wrr", "wwr"], help="an r for each reader, a w for each writer")
+    parser.add_argument(
+        "--casts", nargs="+", default=["wrr", "wwr", "wrk"], help="letters for readers, writers and keepers"
+    )
     casts = parser.parse_args().casts
     for name, protocol in {"ours": OURS, "naive": NAIVE}.items():
         started_at = time.monotonic()
