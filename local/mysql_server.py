@@ -11,6 +11,7 @@ from pathlib import Path
 import pymysql
 
 from local import container
+from local.owners import own
 from local.process import LocalProcess
 from local.programs import STATE, find_program, install, only_one, say
 from local.server import HOST, Runner, Server, ServerError, start_on
@@ -42,6 +43,7 @@ def start_mysql(folder: Path, port: int | None = None, *args: str) -> Server:
         args: Further options of the server, such as "--max-connections=5".
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    own(folder)
     program = find_mysql() or (None if container.engine_answers() else _install())
     password = secrets.token_urlsafe(16)
 

@@ -49,7 +49,8 @@ class LocalProcess:
                 stderr=log,
                 start_new_session=True,
             )
-        _record_file(self._folder).write_text(json.dumps(_identity(psutil.Process(self._process.pid))))
+        created = psutil.Process(self._process.pid).create_time()
+        _record_file(self._folder).write_text(json.dumps({"pid": self._process.pid, "created": created}))
 
     def stop(self) -> None:
         """Ask it to end (SIGTERM), and wait until it has."""
@@ -93,15 +94,23 @@ class LocalProcess:
         self._process.send_signal(number)
 
 
-def recorded_process(folder: Path) -> psutil.Process | None:
-    """Return the process that `folder` records, unless it has ended: its pid may be another's by now."""
+def find_process(pid: int, created: float) -> psutil.Process | None:
+    """Return the process with this id and start time, unless it has ended: its id may be another's by now."""
     try:
-        record = json.loads(_record_file(folder).read_text())
-        process = psutil.Process(record["pid"])
-        same = abs(process.create_time() - record["created"]) < CLOCK_TOLERANCE_SECONDS
-    except (FileNotFoundError, psutil.NoSuchProcess):
+        process = psutil.Process(pid)
+        same = abs(process.create_time() - created) < CLOCK_TOLERANCE_SECONDS
+    except psutil.NoSuchProcess:
         return None
     return process if same and not _has_ended(process) else None
+
+
+def recorded_process(folder: Path) -> psutil.Process | None:
+    """Return the process that `folder` records, unless it has ended."""
+    try:
+        record = json.loads(_record_file(folder).read_text())
+    except FileNotFoundError:
+        return None
+    return find_process(record["pid"], record["created"])
 
 
 def stop_recorded(folder: Path) -> None:
@@ -129,7 +138,3 @@ def _has_ended(process: psutil.Process) -> bool:
 
 def _record_file(folder: Path) -> Path:
     return folder / "process.json"
-
-
-def _identity(process: psutil.Process) -> dict[str, float]:
-    return {"pid": process.pid, "created": process.create_time()}

@@ -8,6 +8,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from local import container
+from local.owners import own
 from local.process import LocalProcess
 from local.programs import STATE, find_program, install, only_one, say
 from local.server import HOST, Runner, Server, start_on
@@ -27,6 +28,7 @@ def start_redis(folder: Path, port: int | None = None, *args: str) -> Server:
         args: Further options of redis-server, such as "--maxmemory", "10mb".
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    own(folder)
     program = find_redis() or (None if container.engine_answers() else _install())
 
     def make(port: int) -> Server:

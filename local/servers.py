@@ -9,28 +9,25 @@ for the time of the command, from installed programs, from Docker, or installed 
 """
 
 import argparse
-import fcntl
 import os
 import shlex
-import shutil
 import sys
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
 from local import container
 from local.child import EndedBySignalError, run_child, signals_end_us
 from local.mysql_server import start_mysql
-from local.process import recorded_process, stop_recorded
+from local.owners import disown_all, own_folder, stop_all_in, stop_orphans
+from local.process import recorded_process
 from local.programs import STATE, only_one, say
 from local.redis_server import start_redis
 from local.server import Server, ServerError, accepts_connections
 
 __all__ = ["Server", "ServerError", "start_mysql", "start_redis"]
 
-SERVERS = STATE / "servers"
-KEPT = SERVERS / "kept"  # what `up` started
+KEPT = STATE / "servers" / "kept"  # what `up` started
 ENV_FILE = STATE / "env"
 STARTERS = {"DB": ("mysql", start_mysql, "3306"), "REDIS": ("redis", start_redis, "6379")}
 
@@ -63,7 +60,8 @@ def up() -> None:
     """Start private servers that stay, with the data of the last time, and write how to reach them."""
     with only_one("kept"), signals_end_us(), ExitStack() as until_all_run:
         if len(_kept_environment()) == 0:
-            _stop_left_behind(KEPT)
+            if KEPT.exists():
+                stop_all_in(KEPT)  # one of them may still run
             environment: dict[str, str] = {}
             for name, start, _ in STARTERS.values():
                 server = start(KEPT / name)
@@ -72,6 +70,7 @@ def up() -> None:
                 say(f"{server.name} listens at {server.host}:{server.port}")
             _write_env_file(environment)
             until_all_run.pop_all()
+            disown_all()
         else:
             say("already running")
     print("source .local/env")
@@ -81,14 +80,15 @@ def down() -> None:
     """Stop what `up` started, and what runs that were killed left behind."""
     with only_one("kept"):
         ENV_FILE.unlink(missing_ok=True)
-        _stop_left_behind(KEPT)
-    with only_one("runs"):
-        _sweep_runs()
+        if KEPT.exists():
+            stop_all_in(KEPT)
+    stop_orphans()
 
 
 def execute(command: list[str]) -> int:
     """Run a command with both servers at hand; return its exit status."""
     with signals_end_us(), ExitStack() as stack:
+        stack.callback(disown_all)
         return run_child(command, os.environ | _at_hand(stack))
 
 
@@ -96,7 +96,6 @@ def _at_hand(stack: ExitStack) -> dict[str, str]:
     """Return the variables that name both servers, having started what was missing until `stack` closes."""
     kept = _kept_environment()
     environment: dict[str, str] = {}
-    own_folder: Path | None = None
     for prefix, (name, start, default_port) in STARTERS.items():
         if os.environ.get(f"{prefix}_HOST"):
             _require_given(prefix, default_port)
@@ -104,8 +103,7 @@ def _at_hand(stack: ExitStack) -> dict[str, str]:
             say(f"using the {name} of `make up`")
             environment |= {key: value for key, value in kept.items() if key.startswith(prefix)}
         else:
-            own_folder = own_folder or stack.enter_context(_folder_of_run())
-            server = stack.enter_context(start(own_folder / name))
+            server = stack.enter_context(start(own_folder() / name))
             say(f"started {server.name} at {server.host}:{server.port} for this command")
             environment |= server.environment
     return environment
@@ -137,40 +135,6 @@ def _write_env_file(environment: Mapping[str, str]) -> None:
 
 def _runs(folder: Path) -> bool:
     return recorded_process(folder) is not None or container.recorded_is_running(folder)
-
-
-def _stop_left_behind(parent: Path) -> None:
-    for folder in parent.glob("*/"):
-        stop_recorded(folder)
-        container.remove_recorded(folder)
-
-
-@contextmanager
-def _folder_of_run() -> Iterator[Path]:
-    """Make a folder for one run, locked while its owner lives, so that a later run can tell what a killed one left."""
-    SERVERS.mkdir(parents=True, exist_ok=True)
-    with ExitStack() as stack:
-        with only_one("runs"):
-            _sweep_runs()
-            folder = Path(tempfile.mkdtemp(prefix="run-", dir=SERVERS))
-            lock = stack.enter_context((folder / "lock").open("w"))
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        try:
-            yield folder
-        finally:
-            shutil.rmtree(folder)
-
-
-def _sweep_runs() -> None:
-    for folder in SERVERS.glob("run-*"):
-        with (folder / "lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                continue  # its owner lives
-            say(f"stopping what the killed run {folder.name} left")
-            _stop_left_behind(folder)
-            shutil.rmtree(folder)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from local.process import stop_recorded
+from local.process import STOP_TIMEOUT_SECONDS, stop_recorded
 from local.server import accepts_connections
 from local.servers import Server, ServerError, start_mysql, start_redis
 
@@ -23,25 +24,26 @@ from local.servers import Server, ServerError, start_mysql, start_redis
 COMMAND_LINE = """
 import sys
 from pathlib import Path
-from local import servers
+from local import owners, servers
 
-servers.SERVERS = Path(sys.argv.pop(1))
-servers.KEPT = servers.SERVERS / "kept"
-servers.ENV_FILE = servers.SERVERS / "env"
+state = Path(sys.argv.pop(1))
+owners.OWNERS = state / "owners"
+servers.KEPT = state / "kept"
+servers.ENV_FILE = state / "env"
 sys.exit(servers.main())
 """
 PRINT_ENVIRONMENT = "import json, os; print(json.dumps(dict(os.environ)), flush=True)"
 
 
-def mysql_connection(server: Server) -> "pymysql.Connection[pymysql.cursors.Cursor]":
+def mysql_connection(server: Server, read_timeout_seconds: float = 10) -> "pymysql.Connection[pymysql.cursors.Cursor]":
     return pymysql.connect(
         host=server.host,
         port=server.port,
         user=server.environment["DB_USER"],
         password=server.environment["DB_PASSWORD"],
         database=server.environment["DB_NAME"],
-        connect_timeout=1,
-        read_timeout=1,
+        connect_timeout=10,
+        read_timeout=read_timeout_seconds,
         autocommit=True,
     )
 
@@ -60,10 +62,12 @@ def redis_server(tmp_path: Path) -> Iterator[Server]:
 
 @pytest.fixture
 def client(redis_server: Server) -> Iterator[redis.Redis]:
-    with redis.Redis(
-        host=redis_server.host, port=redis_server.port, socket_timeout=0.3, retry=Retry(NoBackoff(), 0)
-    ) as client:
+    with redis_client(redis_server) as client:
         yield client
+
+
+def redis_client(server: Server, timeout_seconds: float = 10) -> redis.Redis:
+    return redis.Redis(host=server.host, port=server.port, socket_timeout=timeout_seconds, retry=Retry(NoBackoff(), 0))
 
 
 def test_mysql_account_may_make_test_databases_but_no_others(mysql: Server) -> None:
@@ -89,7 +93,7 @@ def test_mysql_keeps_what_was_committed_before_a_kill(mysql: Server) -> None:
 
 
 def test_mysql_paused_keeps_a_connection_waiting_until_resumed(mysql: Server) -> None:
-    with mysql_connection(mysql) as connection, connection.cursor() as cursor:
+    with mysql_connection(mysql, read_timeout_seconds=0.3) as connection, connection.cursor() as cursor:
         mysql.pause()
         try:
             with pytest.raises(pymysql.OperationalError):
@@ -135,8 +139,8 @@ def test_redis_paused_is_silent_until_resumed(redis_server: Server, client: redi
     client.set("key", "value")
 
     redis_server.pause()
-    with pytest.raises(redis.TimeoutError):
-        client.get("key")
+    with redis_client(redis_server, timeout_seconds=0.3) as impatient, pytest.raises(redis.TimeoutError):
+        impatient.get("key")
     redis_server.resume()
 
     assert client.get("key") == b"value"
@@ -145,9 +149,11 @@ def test_redis_paused_is_silent_until_resumed(redis_server: Server, client: redi
 def test_paused_server_can_be_stopped(redis_server: Server) -> None:
     redis_server.pause()
 
+    started = time.monotonic()
     redis_server.stop()
 
     assert not accepts_connections(redis_server.host, redis_server.port)
+    assert time.monotonic() - started < STOP_TIMEOUT_SECONDS / 2, "it had to be killed"
 
 
 def test_servers_side_by_side_have_their_own_ports(redis_server: Server, tmp_path: Path) -> None:
@@ -193,7 +199,7 @@ def command_line(tmp_path: Path) -> Start:
 
     def start(*arguments: str, **variables: str) -> "subprocess.Popen[str]":
         return subprocess.Popen(
-            [sys.executable, "-c", COMMAND_LINE, str(tmp_path / "servers"), *arguments],
+            [sys.executable, "-c", COMMAND_LINE, str(tmp_path), *arguments],
             env=bare | variables,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -269,6 +275,27 @@ def test_next_run_stops_what_a_killed_one_left(command_line: Start) -> None:
     assert none_listens(ports(environment))
 
 
+def test_servers_of_a_killed_test_run_are_stopped_by_the_next(tmp_path: Path) -> None:
+    script = f"""
+import time
+from pathlib import Path
+from local import owners, servers
+
+owners.OWNERS = Path({str(tmp_path / "owners")!r})
+print(servers.start_redis(Path({str(tmp_path / "elsewhere")!r})).port, flush=True)
+time.sleep(60)
+"""
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as run:
+        assert run.stdout is not None
+        port = int(run.stdout.readline())
+        run.kill()
+    assert accepts_connections("127.0.0.1", port)
+
+    subprocess.run([sys.executable, "-c", COMMAND_LINE, str(tmp_path), "down"], check=True)
+
+    assert not accepts_connections("127.0.0.1", port)
+
+
 def test_up_keeps_servers_for_exec_to_use_until_down(command_line: Start, tmp_path: Path) -> None:
     for _ in range(2):  # the second finds both running
         with command_line("up") as up:
@@ -276,7 +303,7 @@ def test_up_keeps_servers_for_exec_to_use_until_down(command_line: Start, tmp_pa
         assert up.returncode == 0, errors
         assert printed == "source .local/env\n"
 
-    script = f". '{tmp_path / 'servers' / 'env'}' && exec '{sys.executable}' -c '{PRINT_ENVIRONMENT}'"
+    script = f". '{tmp_path / 'env'}' && exec '{sys.executable}' -c '{PRINT_ENVIRONMENT}'"
     sourced = json.loads(subprocess.run(["sh", "-c", script], stdout=subprocess.PIPE, check=True).stdout)
     with command_line("exec", "--", sys.executable, "-c", PRINT_ENVIRONMENT) as run:
         executed = json.loads(run.communicate(timeout=60)[0])
