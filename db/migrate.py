@@ -2,7 +2,8 @@
 
 A file NNNN_what_it_does.sql holds statements that each end with a semicolon at the end of a line. It is applied once,
 in order, and never edited afterwards: its checksum is kept with its number. DDL commits by itself in MySQL, so each
-statement done is noted: a migration that broke off goes on, once the cause is gone, at the statement that failed.
+statement is noted before and after: a migration that failed goes on, once the cause is gone, at the statement that
+failed, and one that was killed at the statement that it was killed in, whether that had been done or not.
 """
 
 import hashlib
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pymysql
+from pymysql.constants import ER
 
 if TYPE_CHECKING:
     from pymysql.cursors import Cursor
@@ -28,10 +30,20 @@ CREATE TABLE IF NOT EXISTS schema_migrations (
     version INT UNSIGNED NOT NULL PRIMARY KEY,
     name VARCHAR(200) NOT NULL,
     checksum CHAR(64) NOT NULL,
+    statements_begun INT UNSIGNED NOT NULL DEFAULT 0,
     statements_done INT UNSIGNED NOT NULL DEFAULT 0,
     finished_at TIMESTAMP NULL
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4
 """
+
+# What the servers say to DDL that has been done already.
+DONE_BEFORE = {
+    ER.TABLE_EXISTS_ERROR,
+    ER.DUP_FIELDNAME,
+    ER.DUP_KEYNAME,
+    1826,  # a foreign key of this name exists
+    3822,  # MySQL: a check constraint of this name exists
+}
 
 
 class MigrationError(Exception):
@@ -62,15 +74,22 @@ def _apply(connection: "pymysql.Connection[Cursor]", path: Path) -> bool:
             (version, path.stem, _checksum(path)),
         )
         connection.commit()
-        cursor.execute("SELECT statements_done, finished_at FROM schema_migrations WHERE version = %s", (version,))
-        ((done, finished_at),) = cursor.fetchall()
+        cursor.execute(
+            "SELECT statements_begun, statements_done, finished_at FROM schema_migrations WHERE version = %s",
+            (version,),
+        )
+        ((begun, done, finished_at),) = cursor.fetchall()
         if finished_at is not None:
             return False
         for number, statement in enumerate(_statements(path)[done:], start=done + 1):
+            cursor.execute("UPDATE schema_migrations SET statements_begun = %s WHERE version = %s", (number, version))
+            connection.commit()
+            connection.begin()  # so that anything but DDL counts together with its note
             try:
                 cursor.execute(statement)
             except pymysql.MySQLError as exc:
-                raise MigrationError(f"{path.name}, statement {number}: {exc.args[-1]}") from exc
+                if number > begun or exc.args[0] not in DONE_BEFORE:
+                    raise MigrationError(f"{path.name}, statement {number}: {exc.args[-1]}") from exc
             cursor.execute("UPDATE schema_migrations SET statements_done = %s WHERE version = %s", (number, version))
             connection.commit()
         # The checksum again: a file that broke off may have been mended since.
