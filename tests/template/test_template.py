@@ -2,6 +2,8 @@
 
 import re
 import tomllib
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import yaml
@@ -14,6 +16,7 @@ from tests.template.parsed import ROOT, default_environment, functions, routes, 
 
 LAYER = ROOT / "layers/common"
 FUNCTION_NAMES = sorted(functions())
+PSEUDO_PARAMETERS = {"AWS::NoValue", "AWS::Partition", "AWS::Region", "AWS::AccountId", "AWS::StackName"}
 
 
 @pytest.mark.parametrize("name", FUNCTION_NAMES)
@@ -61,6 +64,13 @@ def test_a_function_gets_only_variables_that_the_code_reads(name: str) -> None:
     assert set(functions()[name]["Environment"]["Variables"]) <= settings | set(FUNCTION_ENVIRONMENT)
 
 
+def test_every_reference_names_something() -> None:
+    """cfn-lint looks no further than a resource's own properties: what Globals add to these it misses."""
+    names = {*template()["Parameters"], *template()["Resources"], *PSEUDO_PARAMETERS}
+
+    assert set(_references(template())) <= names
+
+
 def test_the_template_holds_no_password() -> None:
     for name in FUNCTION_NAMES:
         assert functions()[name]["Environment"]["Variables"]["DB_PASSWORD"] == ""
@@ -105,3 +115,15 @@ def test_sam_local_finds_the_servers_of_make_up(command: str) -> None:
 
     assert ROOT / options["env_vars"] == SAM_ENV
     assert options["add_host"] == [f"{HOST_FROM_CONTAINERS}:host-gateway"]
+
+
+def _references(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        if set(value) == {"Ref"}:
+            yield value["Ref"]
+        elif set(value) == {"Fn::GetAtt"}:
+            yield value["Fn::GetAtt"].partition(".")[0]
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            yield from _references(item)
