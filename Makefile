@@ -45,6 +45,22 @@ down: bootstrap ## Stop what `make up` started
 import: bootstrap ## Import CUSTOMERS=customers.csv LOANS=loans.csv into what DB_* points at
 	@$(PYTHON) -m local.importer --customers "$(CUSTOMERS)" --loans "$(LOANS)"
 
+.PHONY: refresh
+refresh: bootstrap ## Sweep, warm and inspect the cache once, as the schedule does every minute
+	@$(PYTHON) -m local.servers exec -- sh -c '$(PYTHON) -m db.migrate && $(PYTHON) -m local.refresh'
+
+.PHONY: interleavings
+interleavings: bootstrap ## Explore every order of events of the cache protocol, ours and naive (minutes)
+	@$(PYTHON) -m tests.protocol.interleavings
+
+.PHONY: histories
+histories: bootstrap ## Play N=10000 random histories on real servers, ours and naive (minutes)
+	@$(PYTHON) -m tests.protocol.histories -n $(or $(N),10000)
+
+.PHONY: mutants
+mutants: bootstrap ## Break each rule of the cache protocol and see the tests notice (minutes)
+	@$(PYTHON) -m local.servers exec -- $(PYTHON) -m tests.protocol.mutants
+
 .PHONY: build
 build: bootstrap-sam ## Build the functions and the layer into .aws-sam
 	$(SAM) build
