@@ -1,0 +1,195 @@
+"""A TCP proxy on the loopback interface that can refuse, freeze, delay, garble, lose and cut what passes through it."""
+
+import select
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import Enum, auto
+from types import TracebackType
+from typing import Self
+
+HOST = "127.0.0.1"
+CHUNK_BYTES = 65_536
+POLL_SECONDS = 0.02
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER: on, for 0 seconds
+
+
+class Action(Enum):
+    """What becomes of the bytes that arrived in one piece: one request or one reply, unless it is a long one."""
+
+    PASS = auto()
+    DROP = auto()
+    """They are lost on the way."""
+    CUT = auto()
+    """The connection is reset instead."""
+    DROP_REPLY = auto()
+    """For a request: the server gets it, and its reply is lost."""
+    CUT_REPLY = auto()
+    """For a request: the server gets it, and the connection is reset when its reply arrives."""
+
+
+Hook = Callable[[bytes], Action]
+
+FATE_OF_REPLY = {Action.DROP_REPLY: Action.DROP, Action.CUT_REPLY: Action.CUT}
+
+
+def pass_all(_: bytes) -> Action:
+    """Let every piece pass."""
+    return Action.PASS
+
+
+@dataclass(frozen=True)
+class _Mode:
+    frozen: bool = False
+    delay_seconds: float = 0.0
+    garbage: bytes | None = None
+    cut_after_bytes: int | None = None
+
+
+class Proxy:
+    """Listens on `port` of HOST and passes everything on to a server, until told otherwise.
+
+    Each of pass_on(), refuse(), freeze(), delay(), answer() and cut_replies() ends what another of them began. The
+    hooks `on_request` and `on_reply` decide about each piece; they run in the thread of its connection, which waits
+    for them.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        """Take where the server listens."""
+        self.on_request: Hook = pass_all
+        self.on_reply: Hook = pass_all
+        self._server = (host, port)
+        self._mode = _Mode()
+        self._thawed = threading.Event()
+        self._relays: dict[socket.socket, threading.Thread] = {}
+        self._listening = False
+        self._listener = _bound(0)
+        self.port: int = self._listener.getsockname()[1]
+        self.pass_on()
+
+    def pass_on(self) -> None:
+        """Pass everything on, first of all what freeze() held back."""
+        self._switch(_Mode())
+
+    def refuse(self) -> None:
+        """Reset the open connections and refuse new ones."""
+        self.close()
+        self._listener = _bound(self.port)  # refuses while it does not listen, and keeps the port ours
+
+    def freeze(self) -> None:
+        """Accept connections and hold everything back, as a host that hangs."""
+        self._switch(_Mode(frozen=True))
+
+    def delay(self, seconds: float) -> None:
+        """Hold every reply back for so long."""
+        self._switch(_Mode(delay_seconds=seconds))
+
+    def answer(self, garbage: bytes) -> None:
+        """Pass no request on, and answer each with these bytes."""
+        self._switch(_Mode(garbage=garbage))
+
+    def cut_replies(self, after_bytes: int) -> None:
+        """Let so many bytes of a reply pass, then reset its connection."""
+        self._switch(_Mode(cut_after_bytes=after_bytes))
+
+    def close(self) -> None:
+        """Reset the open connections and stop listening."""
+        if self._listening:
+            self._listening = False
+            self._acceptor.join()
+        for client in list(self._relays):
+            with suppress(OSError):  # it may be ending by itself
+                _reset_on_close(client)
+                client.shutdown(socket.SHUT_RD)  # wakes its thread, which closes it
+        self._thawed.set()
+        for relay in list(self._relays.values()):
+            relay.join()
+        self._listener.close()
+
+    def _switch(self, mode: _Mode) -> None:
+        self._mode = mode
+        if mode.frozen:
+            self._thawed.clear()
+        else:
+            self._thawed.set()
+        if not self._listening:
+            self._listening = True
+            self._listener.listen()
+            self._acceptor = threading.Thread(target=self._accept, daemon=True)
+            self._acceptor.start()
+
+    def _accept(self) -> None:
+        while self._listening:
+            if select.select([self._listener], [], [], POLL_SECONDS)[0]:
+                client, _ = self._listener.accept()
+                self._relays[client] = threading.Thread(target=self._serve, args=[client], daemon=True)
+                self._relays[client].start()
+
+    def _serve(self, client: socket.socket) -> None:
+        with client, suppress(OSError):
+            self._thawed.wait()
+            with socket.create_connection(self._server) as server:
+                for end in (client, server):
+                    end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # no delay but the one asked for
+                self._relay(client, server)
+        del self._relays[client]
+
+    def _relay(self, client: socket.socket, server: socket.socket) -> None:
+        """Pass pieces on until one side closes or the client is to be reset."""
+        fate_of_reply: Action | None = None
+        while True:
+            for source in select.select([client, server], [], [])[0]:
+                self._thawed.wait()
+                piece = source.recv(CHUNK_BYTES)
+                if not piece or not self._listening:
+                    return
+                if source is client:
+                    action = self._pass_request(piece, client, server)
+                    fate_of_reply = FATE_OF_REPLY.get(action)
+                else:
+                    action = self._pass_reply(piece, client, fate_of_reply)
+                if action is Action.CUT:
+                    _reset_on_close(client)
+                    return
+
+    def _pass_request(self, piece: bytes, client: socket.socket, server: socket.socket) -> Action:
+        if self._mode.garbage is not None:
+            client.sendall(self._mode.garbage)
+            return Action.DROP
+        action = self.on_request(piece)
+        if action not in {Action.DROP, Action.CUT}:
+            server.sendall(piece)
+        return action
+
+    def _pass_reply(self, piece: bytes, client: socket.socket, fate: Action | None) -> Action:
+        time.sleep(self._mode.delay_seconds)
+        if self._mode.cut_after_bytes is not None:
+            client.sendall(piece[: self._mode.cut_after_bytes])
+            return Action.CUT
+        action = fate or self.on_reply(piece)
+        if action is Action.PASS:
+            client.sendall(piece)
+        return action
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _bound(port: int) -> socket.socket:
+    bound = socket.socket()
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.bind((HOST, port))
+    return bound
+
+
+def _reset_on_close(connection: socket.socket) -> None:
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
