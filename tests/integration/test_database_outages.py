@@ -1,0 +1,330 @@
+"""Whatever becomes of the database, hits still answer, the rest says 503 at once, and all is well when it is back."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from decimal import Decimal
+from pathlib import Path
+from types import SimpleNamespace
+from typing import NoReturn
+
+import pymysql
+import pytest
+
+from db.migrate import migrate
+from lending import wiring
+from lending.adapters import mysql_connection
+from local.servers import Server, start_mysql
+from tests.fakes import Customer
+from tests.proxy import Proxy
+from tests.service import Answer, Database, Service, a_loan, connect, wired
+
+CUSTOMER = Customer(monthly_salary=Decimal(90000), approved_limit=Decimal(3000000))
+CACHED, UNCACHED, NOBODY = 1001, 1002, 1003
+"""Two customers alike, but for an entry in the cache, and an id that nobody has."""
+
+TOO_MUCH = 9000000
+"""A loan amount whose installments nobody here can carry."""
+
+MAX_CONNECTIONS = 10  # as few as MariaDB can be made to take
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that tests may stop, kill and freeze, if they bring it back."""
+    options = f"--max-connections={MAX_CONNECTIONS}"
+    with start_mysql(tmp_path_factory.mktemp("mysql"), None, options) as server:
+        with connect(server.environment) as connection:
+            migrate(connection)
+        yield server
+
+
+@pytest.fixture
+def database(server: Server) -> Iterator[Database]:
+    """The database there, with the two customers."""
+    with connect(server.environment) as connection:
+        database = Database(server.environment, connection)
+        database.clear()
+        for customer_id in (CACHED, UNCACHED):
+            database.add_customer(customer_id, CUSTOMER, [a_loan()] * 3)
+        yield database
+
+
+@pytest.fixture
+def proxy(server: Server) -> Iterator[Proxy]:
+    """What the service takes for the server."""
+    with Proxy(server.host, server.port) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def service(service: Service, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
+    """The handlers, with the proxy between them and the database; one entry is cached, one connection is kept."""
+    with wired({"DB_PORT": str(proxy.port)}, monkeypatch):
+        service.check(CACHED)
+        yield service
+
+
+Post = Callable[[Service, int], Answer]
+
+
+def assert_unavailable(answer: Answer) -> None:
+    assert answer.status == 503
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.body["type"] == "/problems/store-unavailable"
+    assert int(answer.headers["retry-after"]) >= 1
+
+
+def loans_made(server: Server) -> int:
+    """Return how many loans there are beside those that were there from the start; asked on a new connection."""
+    with connect(server.environment) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT COUNT(*) - 6 FROM loans")
+        ((count,),) = cursor.fetchall()
+    return int(count)
+
+
+def connections_of_service(database: Database) -> set[int]:
+    rows = database.execute("SELECT id FROM information_schema.processlist WHERE id <> CONNECTION_ID()")
+    return {int(connection_id) for (connection_id,) in rows}
+
+
+def kill_connections(database: Database) -> None:
+    for connection_id in connections_of_service(database):
+        database.execute("KILL %s", [connection_id])
+
+
+# --- away -------------------------------------------------------------------------------------------------------------
+
+Outage = Callable[[Server, Proxy, Database], AbstractContextManager[None]]
+
+
+@contextmanager
+def refusing(_server: Server, proxy: Proxy, _database: Database) -> Iterator[None]:
+    proxy.refuse()
+    yield
+    proxy.pass_on()
+
+
+@contextmanager
+def resetting(_server: Server, proxy: Proxy, _database: Database) -> Iterator[None]:
+    proxy.cut_replies(after_bytes=0)
+    yield
+    proxy.pass_on()
+
+
+@contextmanager
+def resetting_in_mid_reply(_server: Server, proxy: Proxy, _database: Database) -> Iterator[None]:
+    proxy.cut_replies(after_bytes=3)
+    yield
+    proxy.pass_on()
+
+
+@contextmanager
+def stopped(server: Server, _proxy: Proxy, _database: Database) -> Iterator[None]:
+    server.stop()
+    try:
+        yield
+    finally:
+        server.start()
+
+
+@contextmanager
+def killed(server: Server, _proxy: Proxy, _database: Database) -> Iterator[None]:
+    server.kill()
+    try:
+        yield
+    finally:
+        server.start()
+
+
+def take_all_connections(server: Server, held: ExitStack) -> NoReturn:
+    while True:
+        held.enter_context(connect(server.environment))
+
+
+@contextmanager
+def out_of_connections(server: Server, _proxy: Proxy, database: Database) -> Iterator[None]:
+    with ExitStack() as held:
+        kill_connections(database)
+        with pytest.raises(pymysql.OperationalError, match="Too many connections"):
+            take_all_connections(server, held)
+        yield
+
+
+@pytest.mark.parametrize("outage", [refusing, resetting, resetting_in_mid_reply, stopped, killed, out_of_connections])
+def test_only_hits_answer_while_the_database_is(
+    outage: Outage, service: Service, server: Server, proxy: Proxy, database: Database
+) -> None:
+    with outage(server, proxy, database):
+        hit = service.check(CACHED)
+        declined_by_hit = service.create(CACHED, loan_amount=TOO_MUCH)
+        started_at = time.monotonic()
+        miss = service.check(UNCACHED)
+        loan = service.create(CACHED)
+        elapsed_seconds = time.monotonic() - started_at
+    loans_made_by_then = loans_made(server)
+    loan_after_recovery = service.create(CACHED)
+
+    assert (hit.status, hit.cache_status) == (200, "hit")
+    assert (declined_by_hit.status, declined_by_hit.cache_status) == (200, "hit")
+    assert_unavailable(miss)
+    assert_unavailable(loan)
+    assert elapsed_seconds < mysql_connection.CONNECT_TIMEOUT_SECONDS
+    assert loans_made_by_then == 0
+    assert loan_after_recovery.status == 201
+    assert loans_made(server) == 1
+
+
+@pytest.mark.parametrize("outage", [refusing, killed])
+def test_a_check_is_answered_as_soon_as_the_database_is_no_longer(
+    outage: Outage, service: Service, server: Server, proxy: Proxy, database: Database
+) -> None:
+    with outage(server, proxy, database):
+        service.check(UNCACHED)
+
+    answer = service.check(UNCACHED)
+
+    assert (answer.status, answer.body["credit_score"]) == (200, 48)
+
+
+def test_a_frozen_database_is_given_up_after_one_timeout(
+    service: Service, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timeout_seconds = 1.2
+    monkeypatch.setattr(mysql_connection, "SOCKET_TIMEOUT_SECONDS", timeout_seconds)
+    with wired({}, monkeypatch):
+        service.check(NOBODY)  # opens the connection
+        server.pause()
+        try:
+            started_at = time.monotonic()
+            on_kept_connection = service.check(UNCACHED)
+            given_up_at = time.monotonic()
+            on_new_connection = service.check(UNCACHED)
+            given_up_again_at = time.monotonic()
+        finally:
+            server.resume()
+        after_recovery = service.check(UNCACHED)
+
+    assert_unavailable(on_kept_connection)
+    assert_unavailable(on_new_connection)
+    assert given_up_at - started_at < 2 * timeout_seconds
+    assert given_up_again_at - given_up_at < 2 * timeout_seconds
+    assert after_recovery.status == 200
+
+
+# --- connections ------------------------------------------------------------------------------------------------------
+
+
+def test_a_connection_killed_while_idle_costs_no_request(service: Service, database: Database) -> None:
+    kill_connections(database)
+    check = service.check(UNCACHED)
+    kill_connections(database)
+    loan = service.create(CACHED)
+
+    assert check.status == 200
+    assert loan.status == 201
+
+
+def test_a_connection_idle_for_too_long_is_replaced(
+    service: Service, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = connections_of_service(database)
+    monkeypatch.setattr(mysql_connection, "MAX_IDLE_SECONDS", -1)
+    check = service.check(UNCACHED)
+    second = connections_of_service(database)
+    loan = service.create(CACHED)
+    third = connections_of_service(database)
+
+    assert (check.status, loan.status) == (200, 201)
+    assert len(first) == len(second) == len(third) == 1
+    assert len(first | second | third) == 3
+
+
+# --- logins -----------------------------------------------------------------------------------------------------------
+
+
+class Secret:
+    """Stands in for a secret in Secrets Manager that holds another password whenever it is fetched."""
+
+    def __init__(self, user: str, *passwords: str) -> None:
+        self._user = user
+        self._passwords = list(passwords)
+        self.fetched = 0
+
+    def current(self) -> SimpleNamespace:
+        return SimpleNamespace(user=self._user, password=self._passwords[self.fetched])
+
+    def renewed(self) -> SimpleNamespace:
+        self.fetched += 1
+        return self.current()
+
+
+def test_a_rotated_password_is_fetched_again(service: Service, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = Secret(server.environment["DB_USER"], "old", server.environment["DB_PASSWORD"])
+    monkeypatch.setattr(wiring, "SecretsManagerLogin", lambda _: secret)
+
+    with wired({"DB_SECRET_ID": "database"}, monkeypatch):
+        check = service.check(UNCACHED)
+        loan = service.create(CACHED)
+
+    assert (check.status, loan.status) == (200, 201)
+    assert secret.fetched == 1
+
+
+@pytest.mark.parametrize("post", [Service.check, Service.create])
+def test_a_password_refused_again_is_an_outage(
+    post: Post, service: Service, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = Secret(server.environment["DB_USER"], "old", "older", "oldest")
+    monkeypatch.setattr(wiring, "SecretsManagerLogin", lambda _: secret)
+
+    with wired({"DB_SECRET_ID": "database"}, monkeypatch):
+        answer = post(service, UNCACHED)
+
+    assert_unavailable(answer)
+    assert secret.fetched == 1
+
+
+# --- there, but not for this ------------------------------------------------------------------------------------------
+
+
+def test_a_loan_waits_for_a_server_that_may_write(
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with start_mysql(tmp_path) as writer, connect(writer.environment) as connection:
+        migrate(connection)
+        Database(writer.environment, connection).add_customer(UNCACHED, CUSTOMER, [a_loan()] * 3)
+        writer.stop()
+
+        with start_mysql(tmp_path, writer.port, "--read-only") as reader, wired(reader.environment, monkeypatch):
+            check = service.check(UNCACHED)
+            loan = service.create(UNCACHED)
+            loans = loans_made(reader)
+
+    assert check.status == 200
+    assert_unavailable(loan)
+    assert loans == -3
+
+
+def test_a_customer_locked_by_another_is_waited_for_and_then_left(
+    service: Service, server: Server, database: Database
+) -> None:
+    database.connection.begin()
+    database.execute("SELECT 1 FROM customers WHERE customer_id = %s FOR UPDATE", [UNCACHED])
+
+    check = service.check(UNCACHED)
+    started_at = time.monotonic()
+    loan = service.create(UNCACHED)
+    waited_seconds = time.monotonic() - started_at
+    loan_of_another = service.create(CACHED)
+    database.connection.rollback()
+    loan_afterwards = service.create(UNCACHED)
+
+    assert check.status == 200, "reading waits for nobody"
+    assert loan.status == 409
+    assert loan.body["type"] == "/problems/request-in-progress"
+    assert int(loan.headers["retry-after"]) >= 1
+    assert waited_seconds > mysql_connection.LOCK_WAIT_SECONDS - 0.5
+    assert loan_of_another.status == 201, "the connection is of use, and the transaction is over"
+    assert loan_afterwards.status == 201
+    assert loans_made(server) == 2
