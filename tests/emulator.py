@@ -19,7 +19,6 @@ from types import TracebackType
 from typing import Any, Self
 
 ROOT = Path(__file__).parents[1]
-BUILD = ROOT / ".aws-sam/build"
 EMULATORS = ".local/sam/lib/python3*/site-packages/samcli/local/rapid"
 INVOCATIONS = "/2015-03-31/functions/function/invocations"
 
@@ -36,13 +35,13 @@ class FunctionError(Exception):
 class Emulator:
     """One execution environment of a built function. One call at a time: a second one, overlapping, would end it."""
 
-    def __init__(self, function: str, environment: Mapping[str, str], *, build: Path = BUILD) -> None:
+    def __init__(self, function: str, environment: Mapping[str, str], build: Path) -> None:
         """Describe the environment; entering the context starts it.
 
         Args:
             function: The function's name in the template.
             environment: Its variables. Nothing of this process's own environment reaches it.
-            build: What `sam build` made.
+            build: The folder where `sam build` left its work.
         """
         self._folder = build / function
         self._environment = {

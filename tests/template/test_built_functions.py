@@ -27,8 +27,8 @@ def emulators(build: Path, database: Database, redis_server: Server) -> Iterator
     database.add_customer(BORROWER, Customer(Decimal(100_000), Decimal(1_000_000)), [a_loan(), a_loan(), a_loan()])
     stores = database.environment | redis_server.environment
     with (
-        Emulator(CHECK_ELIGIBILITY, default_environment(CHECK_ELIGIBILITY) | stores, build=build) as check_eligibility,
-        Emulator(CREATE_LOAN, default_environment(CREATE_LOAN) | stores, build=build) as create_loan,
+        Emulator(CHECK_ELIGIBILITY, default_environment(CHECK_ELIGIBILITY) | stores, build) as check_eligibility,
+        Emulator(CREATE_LOAN, default_environment(CREATE_LOAN) | stores, build) as create_loan,
     ):
         yield {CHECK_ELIGIBILITY: check_eligibility, CREATE_LOAN: create_loan}
 
