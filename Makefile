@@ -65,6 +65,10 @@ mutants: bootstrap ## Break each rule of the cache protocol and see the tests no
 build: bootstrap-sam ## Build the functions and the layer into .aws-sam
 	$(SAM) build
 
+.PHONY: sam-local
+sam-local: bootstrap build ## Answer every event of events/ in sam local (needs Docker)
+	@$(PYTHON) -m local.servers exec -- $(PYTHON) -m local.sam_local
+
 .PHONY: clean
 clean: ## Stop the servers; remove environments, servers' data and builds
 	@if [ -x $(PYTHON) ]; then $(PYTHON) -m local.servers down; fi

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from local import container
 from local.child import EndedBySignalError, run_child, signals_end_us
+from local.container_access import SAM_ENV, start_relay, write_sam_environment
 from local.mysql_server import start_mysql
 from local.owners import disown_all, own_folder, stop_all_in, stop_orphans
 from local.process import recorded_process
@@ -69,6 +70,8 @@ def up() -> None:
                 environment |= server.environment
                 say(f"{server.name} listens at {server.host}:{server.port}")
             _write_env_file(environment)
+            write_sam_environment(environment)
+            start_relay(environment, KEPT / "relay")
             until_all_run.pop_all()
             disown_all()
         else:
@@ -80,6 +83,7 @@ def down() -> None:
     """Stop what `up` started, and what runs that were killed left behind."""
     with only_one("kept"):
         ENV_FILE.unlink(missing_ok=True)
+        SAM_ENV.unlink(missing_ok=True)
         if KEPT.exists():
             stop_all_in(KEPT)
     stop_orphans()
