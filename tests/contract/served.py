@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 ROOT = Path(__file__).parents[2]
 
 START_SECONDS = 60
+STOP_SECONDS = 20
 # Above the time that the functions have: who waits for longer has found something.
 TIMEOUT_SECONDS = 15
 
@@ -45,6 +46,10 @@ def served(stores: Mapping[str, str], folder: Path) -> Iterator[str]:
             yield _address(server, log)
         finally:
             server.terminate()
+            try:
+                server.wait(STOP_SECONDS)
+            finally:
+                server.kill()
 
 
 def _address(server: "subprocess.Popen[bytes]", log: Path) -> str:
