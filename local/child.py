@@ -28,8 +28,8 @@ def signals_end_us() -> Iterator[None]:
     """Turn the first signal to end into an exception, so that what was started is stopped, and ignore any further."""
 
     def end(number: int, _frame: FrameType | None) -> NoReturn:
-        for ignored in ENDING:
-            signal.signal(ignored, signal.SIG_IGN)
+        for further in ENDING:
+            signal.signal(further, signal.SIG_IGN)
         raise EndedBySignalError(number)
 
     with _handler(end):
@@ -72,7 +72,9 @@ def _in_foreground() -> bool:
 
 @contextmanager
 def _handler(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    before = {number: signal.signal(number, handler) for number in ENDING}
+    # What is ignored stays ignored: nohup asks for that.
+    heeded = [number for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, handler) for number in heeded}
     try:
         yield
     finally:

@@ -92,7 +92,11 @@ def _install() -> Path | None:
 def _command(program: Path, folder: Path, port: int, password: str, args: Sequence[str]) -> list[str]:
     data = folder / "data"
     if not data.exists():
-        shutil.copytree(_template(program), data)
+        # Renamed when complete: a copy that was interrupted is no data folder.
+        unfinished = folder / "unfinished"
+        shutil.rmtree(unfinished, ignore_errors=True)
+        shutil.copytree(_template(program), unfinished)
+        unfinished.rename(data)
     accounts = folder / "accounts.sql"
     accounts.touch(mode=0o600)
     accounts.write_text("".join(f"{statement};\n" for statement in _account_statements(password)))

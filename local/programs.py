@@ -12,18 +12,9 @@ from pathlib import Path
 from local.server import ServerError
 
 STATE = Path(__file__).resolve().parents[1] / ".local"
-# Beside PATH: a plain user's PATH lacks sbin on Debian, and Homebrew keeps some formulas out of its bin.
-SEARCH_PATH = os.pathsep.join(
-    [
-        os.environ.get("PATH", os.defpath),
-        "/usr/sbin",
-        "/usr/local/sbin",
-        "/opt/homebrew/bin",
-        "/opt/homebrew/opt/mariadb/bin",
-        "/opt/homebrew/opt/mysql/bin",
-        str(STATE / "bin"),
-    ]
-)
+# Beside PATH: on Debian a plain user's PATH lacks sbin, and on a Mac only a login shell's has Homebrew.
+BESIDE_PATH = ["/usr/sbin", "/usr/local/sbin", "/opt/homebrew/bin", str(STATE / "bin")]
+SEARCH_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), *BESIDE_PATH])
 # Wait for another apt-get, such as the machine's own daily one, rather than fail.
 APT_OPTIONS = ("--yes", "--no-install-recommends", "--option", "DPkg::Lock::Timeout=120")
 

@@ -22,10 +22,11 @@ from local.servers import Server, ServerError, start_mysql, start_redis
 
 # Runs the command line with a state folder of the test's own, so that a developer's `make up` is left alone.
 COMMAND_LINE = """
-import sys
+import signal, sys
 from pathlib import Path
 from local import owners, servers
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests themselves run in the background
 state = Path(sys.argv.pop(1))
 owners.OWNERS = state / "owners"
 servers.KEPT = state / "kept"
