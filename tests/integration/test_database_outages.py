@@ -1,5 +1,6 @@
 """Whatever becomes of the database, hits still answer, the rest says 503 at once, and all is well when it is back."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -25,6 +26,12 @@ CACHED, UNCACHED, NOBODY = 1001, 1002, 1003
 
 TOO_MUCH = 9000000
 """A loan amount whose installments nobody here can carry."""
+
+LOCK_CUSTOMER = "SELECT 1 FROM customers WHERE customer_id = %s FOR UPDATE"
+
+WAITING_FOR_CUSTOMER = """
+SELECT 1 FROM information_schema.processlist WHERE info LIKE '%%FROM customers%%FOR UPDATE%%' AND id <> CONNECTION_ID()
+"""
 
 MAX_CONNECTIONS = 10  # as few as MariaDB can be made to take
 
@@ -225,6 +232,34 @@ def test_a_connection_killed_while_idle_costs_no_request(service: Service, datab
     assert loan.status == 201
 
 
+def test_a_connection_killed_while_it_waits_for_the_customer_costs_no_request(
+    service: Service, server: Server, database: Database
+) -> None:
+    database.connection.begin()
+    database.execute(LOCK_CUSTOMER, [UNCACHED])
+
+    def kill_and_unlock() -> None:
+        while not database.execute(WAITING_FOR_CUSTOMER):
+            time.sleep(0.02)
+        kill_connections(database)
+        database.connection.rollback()
+
+    helper = threading.Thread(target=kill_and_unlock)
+    helper.start()
+    loan = service.create(UNCACHED)
+    helper.join()
+
+    assert loan.status == 201
+    assert loans_made(server) == 1
+
+
+def test_a_decline_leaves_the_customer_unlocked(service: Service, database: Database) -> None:
+    declined = service.create(UNCACHED, loan_amount=TOO_MUCH)
+
+    assert declined.status == 200
+    assert database.execute(f"{LOCK_CUSTOMER} NOWAIT", [UNCACHED]) == ((1,),)
+
+
 def test_a_connection_idle_for_too_long_is_replaced(
     service: Service, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -310,7 +345,7 @@ def test_a_customer_locked_by_another_is_waited_for_and_then_left(
     service: Service, server: Server, database: Database
 ) -> None:
     database.connection.begin()
-    database.execute("SELECT 1 FROM customers WHERE customer_id = %s FOR UPDATE", [UNCACHED])
+    database.execute(LOCK_CUSTOMER, [UNCACHED])
 
     check = service.check(UNCACHED)
     started_at = time.monotonic()
