@@ -92,6 +92,7 @@ def down() -> None:
 def execute(command: list[str]) -> int:
     """Run a command with both servers at hand; return its exit status."""
     with signals_end_us(), ExitStack() as stack:
+        stack.callback(stop_orphans)  # of tests that were killed
         stack.callback(disown_all)
         return run_child(command, os.environ | _at_hand(stack))
 
