@@ -11,7 +11,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,6 +48,10 @@ DONE_BEFORE = {
 
 class MigrationError(Exception):
     """The schema cannot be brought up to date; the message says why."""
+
+
+class UnknownMigrationError(MigrationError):
+    """The database has had a migration of a newer version than this one."""
 
 
 def migrate(connection: "pymysql.Connection[Cursor]", folder: Path = FOLDER) -> list[str]:
@@ -102,13 +106,17 @@ def _apply(connection: "pymysql.Connection[Cursor]", path: Path) -> bool:
 
 
 def _refuse_rewritten_history(connection: "pymysql.Connection[Cursor]", folder: Path) -> None:
-    files = {_version(path): path for path in folder.glob("[0-9]*.sql")}
+    files: dict[int, Path] = {}
+    for path in sorted(folder.glob("[0-9]*.sql")):
+        if _version(path) in files:
+            raise MigrationError(f"{path.name} and {files[_version(path)].name} have the same number")
+        files[_version(path)] = path
     with connection.cursor() as cursor:
         # An unfinished file may be mended, but not before the statement that failed; its author knows.
         cursor.execute("SELECT version, name, checksum FROM schema_migrations WHERE finished_at IS NOT NULL")
         for version, name, checksum in cursor.fetchall():
             if version not in files:
-                raise MigrationError(f"the database has had {name}, which this version does not know")
+                raise UnknownMigrationError(f"the database has had {name}, which this version does not know")
             if _checksum(files[version]) != checksum:
                 raise MigrationError(
                     f"{files[version].name} was edited after it had been applied; add a new one instead"
@@ -124,7 +132,8 @@ def _alone(connection: "pymysql.Connection[Cursor]") -> Iterator[None]:
         try:
             yield
         finally:
-            cursor.execute(f"SELECT RELEASE_LOCK({LOCK_NAME})")
+            with suppress(pymysql.MySQLError):  # a lost connection has released it, and has a cause worth hearing
+                cursor.execute(f"SELECT RELEASE_LOCK({LOCK_NAME})")
 
 
 def _statements(path: Path) -> list[str]:

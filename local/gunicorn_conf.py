@@ -9,6 +9,7 @@ import logging
 import os
 import signal
 import socket
+import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
@@ -35,6 +36,11 @@ access_log_format = "%(m)s %(U)s %(s)s %(M)s ms %({cache-status}o)s"
 control_socket_disable = True
 
 PROBE_USER_AGENT = "readiness probe"
+
+REFRESH_SECONDS = 60
+"""How often the schedule of template.yaml runs refresh_cache."""
+
+_schedule: list["subprocess.Popen[bytes]"] = []
 PARENT_CHECK_SECONDS = 1
 
 
@@ -44,6 +50,20 @@ class Worker(Protocol):
     age: int
     """Which worker it is, counted from 1; one that replaces another counts on."""
     sockets: Sequence[socket.socket]
+
+
+class Master(Protocol):
+    """What the hooks use of gunicorn's master, its arbiter."""
+
+    WORKERS: Mapping[int, Worker]
+    """The workers by process id."""
+
+
+def on_starting(_server: object) -> None:
+    """Start what stands for the schedule, beside the workers."""
+    command = [sys.executable, "-m", "local.refresh", "--every", str(REFRESH_SECONDS)]
+    with Path(os.environ["LAMBDA_LOG"]).open("a", encoding="utf-8") as log:
+        _schedule.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log))
 
 
 def when_ready(_server: object) -> None:
@@ -77,12 +97,15 @@ def worker_int(_worker: Worker) -> None:
     os._exit(0)
 
 
-def on_exit(_server: object) -> None:
-    """Wait for workers that had to be killed, so that none outlives the master process."""
+def on_exit(server: Master) -> None:
+    """End the schedule, and wait for workers that had to be killed, so that none outlives the master process."""
     signal.setitimer(signal.ITIMER_REAL, 0)  # Python drops its handlers on its way out; the timer would kill it there
-    with suppress(ChildProcessError):
-        while True:
-            os.waitpid(-1, 0)
+    for schedule in _schedule:
+        schedule.terminate()
+        schedule.wait()
+    for pid in list(server.WORKERS):
+        with suppress(ChildProcessError):
+            os.waitpid(pid, 0)
 
 
 def _stop() -> None:

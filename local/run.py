@@ -9,7 +9,6 @@ import os
 import runpy
 import signal
 import socket
-import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,7 +32,6 @@ FUNCTION_ENVIRONMENT = {
     "POWERTOOLS_METRICS_NAMESPACE": "Lending",
     "POWERTOOLS_SERVICE_NAME": "lending",
 }
-REFRESH_SECONDS = 60
 
 
 class StartError(Exception):
@@ -117,10 +115,6 @@ def serve(listener: socket.socket, options: Options) -> None:
         raise StartError(f"Cannot write LAMBDA_LOG={options.lambda_log}: {exc.strerror}.") from exc
     os.environ.update(FUNCTION_ENVIRONMENT | os.environ, LAMBDA_LOG=str(options.lambda_log))
 
-    with options.lambda_log.open("a") as log:
-        # The schedule's part; it ends by itself when this process does.
-        command = [sys.executable, "-m", "local.refresh", "--every", str(REFRESH_SECONDS)]
-        subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     config = ["--config", "python:local.gunicorn_conf", "--workers", str(options.workers)]
     sys.argv = ["gunicorn", *config, "--bind", f"fd://{listener.detach()}"]
     # As `python -m gunicorn`, but in this process: whoever stops it stops all of it.

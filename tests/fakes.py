@@ -118,11 +118,11 @@ class FakeTransaction:
         )
         loan_id = next(self._store._ids)
         self._loans.append((application.customer_id, loan))
-        self._answers.append((request, EarlierAnswer(application, decision, loan_id)))
+        self._answers.append((request, EarlierAnswer(application, decision, loan_id, request.request_id)))
         return loan_id
 
     def add_decline(self, request: LoanRequest, decision: Decision) -> None:
-        self._answers.append((request, EarlierAnswer(request.application, decision, None)))
+        self._answers.append((request, EarlierAnswer(request.application, decision, None, request.request_id)))
 
     def add_invalidation(self, customer_id: int, write_token: bytes) -> None:
         self._invalidations.append(Invalidation(customer_id, write_token))

@@ -96,6 +96,12 @@ class Proxy:
         """Let so many bytes of a reply pass, then reset its connection."""
         self._switch(_Mode(cut_after_bytes=after_bytes))
 
+    def lead_to(self, host: str, port: int) -> None:
+        """Lead new connections to another server, and reset those that are open, as a failover does."""
+        self._server = (host, port)
+        self.refuse()
+        self.pass_on()
+
     def close(self) -> None:
         """Reset the open connections and stop listening."""
         if self._listening:

@@ -74,6 +74,8 @@ OUTAGES = {
     "is cut off": Outage(lambda cache: cache.proxy.freeze(), passes_again),
     "answers noise": garbled(bytes(range(256)) + b"\r\n"),
     "answers in HTTP": garbled(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n"),
+    "answers a number": garbled(b":1\r\n"),
+    "answers an array": garbled(b"*2\r\n$1\r\na\r\n:1\r\n"),
     "answers a length that is none": garbled(b"$many\r\n"),
     "announces a huge answer": garbled(b"$4294967296\r\nx"),
     "resets before a reply": Outage(lambda cache: cache.proxy.cut_replies(after_bytes=0), passes_again),
@@ -341,6 +343,18 @@ def test_a_loan_leaves_no_older_entry_although_the_breaker_is_open(
     assert loan.status == 201
     assert loan.cache_status == "fwd=bypass; detail=breaker-open"
     assert begin_of_entry in {b"", b"write:"}
+
+
+def test_a_slow_redis_is_of_use_again_after_a_failure(service: Service, cache: Cache) -> None:
+    cache.proxy.refuse()
+    service.check(CHECKED)
+    cache.proxy.delay(0.05)
+
+    first = service.check(CHECKED)
+    second = service.check(CHECKED)
+
+    assert first.cache_status == "fwd=miss; stored"
+    assert second.cache_status == "hit"
 
 
 # --- connections that the server has closed ---------------------------------------------------------------------------

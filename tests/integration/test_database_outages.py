@@ -194,9 +194,11 @@ def test_a_check_is_answered_as_soon_as_the_database_is_no_longer(
     assert (answer.status, answer.body["credit_score"]) == (200, 48)
 
 
+@pytest.mark.parametrize("post", [Service.check, Service.create])
 def test_a_frozen_database_is_given_up_after_one_timeout(
-    service: Service, server: Server, monkeypatch: pytest.MonkeyPatch
+    post: Post, service: Service, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """After two of the real ones, the time of the function would be over."""
     timeout_seconds = 1.2
     monkeypatch.setattr(mysql_connection, "SOCKET_TIMEOUT_SECONDS", timeout_seconds)
     with wired({}, monkeypatch):
@@ -204,19 +206,19 @@ def test_a_frozen_database_is_given_up_after_one_timeout(
         server.pause()
         try:
             started_at = time.monotonic()
-            on_kept_connection = service.check(UNCACHED)
+            on_kept_connection = post(service, UNCACHED)
             given_up_at = time.monotonic()
-            on_new_connection = service.check(UNCACHED)
+            on_new_connection = post(service, UNCACHED)
             given_up_again_at = time.monotonic()
         finally:
             server.resume()
-        after_recovery = service.check(UNCACHED)
+        after_recovery = post(service, UNCACHED)
 
     assert_unavailable(on_kept_connection)
     assert_unavailable(on_new_connection)
     assert given_up_at - started_at < 2 * timeout_seconds
     assert given_up_again_at - given_up_at < 2 * timeout_seconds
-    assert after_recovery.status == 200
+    assert after_recovery.status in {200, 201}
 
 
 # --- connections ------------------------------------------------------------------------------------------------------

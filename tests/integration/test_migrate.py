@@ -80,7 +80,6 @@ def test_an_applied_file_may_not_be_edited(fresh: Database, folder: Path) -> Non
     assert tables(fresh) == {"schema_migrations", "shelf"}
 
 
-@pytest.mark.xfail(reason="the second of two files with one number is skipped without a word")
 def test_two_files_may_not_have_one_number(fresh: Database, folder: Path) -> None:
     """Two branches were merged that both had added the next migration."""
     (folder / "0002_book.sql").write_text(BOOK)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from local import docker_relay
-from local.container_access import sam_environment, start_relay, write_sam_environment
+from local.container_access import WITHOUT_A_STACK, sam_environment, start_relay, write_sam_environment
 
 ENVIRONMENT = {
     "DB_HOST": "127.0.0.1",
@@ -26,19 +26,26 @@ on_linux = pytest.mark.skipif(sys.platform != "linux", reason="the relay is for 
 
 
 def test_loopback_is_named_as_containers_see_it_and_other_variables_stay_out() -> None:
-    assert sam_environment(ENVIRONMENT) == {
-        "Parameters": {
-            "DB_HOST": "host.docker.internal",
-            "DB_PORT": "20001",
-            "DB_PASSWORD": "secret",
-            "REDIS_HOST": "host.docker.internal",
-            "REDIS_PORT": "20002",
-        }
+    assert sam_environment(ENVIRONMENT)["Parameters"] == WITHOUT_A_STACK | {
+        "DB_HOST": "host.docker.internal",
+        "DB_PORT": "20001",
+        "DB_PASSWORD": "secret",
+        "REDIS_HOST": "host.docker.internal",
+        "REDIS_PORT": "20002",
     }
 
 
 def test_a_server_elsewhere_keeps_its_name() -> None:
-    assert sam_environment({"DB_HOST": "db.example.com"}) == {"Parameters": {"DB_HOST": "db.example.com"}}
+    assert sam_environment({"DB_HOST": "db.example.com"})["Parameters"]["DB_HOST"] == "db.example.com"
+
+
+def test_secrets_are_fetched_from_this_machine_where_they_are_kept_here() -> None:
+    given = {"AWS_ENDPOINT_URL_SECRETS_MANAGER": "http://127.0.0.1:20003", "DB_SECRET_ID": "lending/database"}
+
+    variables = sam_environment(given)["Parameters"]
+
+    assert variables["AWS_ENDPOINT_URL_SECRETS_MANAGER"] == "http://host.docker.internal:20003"
+    assert variables["DB_SECRET_ID"] == "lending/database"
 
 
 def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:

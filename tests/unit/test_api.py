@@ -250,7 +250,9 @@ def check(customer_id: int, tenure: int = 12) -> Response:
 def create(customer_id: int, tenure: int = 12, key: str | None = None) -> Response:
     headers = {} if key is None else {"idempotency-key": key}
     fields = {"customer_id": customer_id, "loan_amount": 100000, "interest_rate": 8, "tenure": tenure}
-    return create_loan.lambda_handler(post_event("/create-loan", json.dumps(fields), **headers), a_context())
+    return create_loan.lambda_handler(
+        post_event("/create-loan", json.dumps(fields), **headers), LambdaContext("create-loan")
+    )
 
 
 @pytest.mark.usefixtures("store")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, tzinfo
 
 MAX_PORT = 65_535
+MAX_DIGITS = 5
 MAX_REDIS_DB = 15
 """The highest database number of a Redis as it comes; ElastiCache's too, with cluster mode off."""
 
@@ -79,7 +80,7 @@ def _required(environ: Mapping[str, str], name: str) -> str:
 
 def _integer(environ: Mapping[str, str], name: str, default: str, low: int, high: int) -> int:
     text = environ.get(name) or default
-    if not (text.isascii() and text.isdigit() and low <= int(text) <= high):
+    if not (text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS and low <= int(text) <= high):
         raise InvalidSettingError(f"{name} must be an integer from {low} to {high}, not {text!r}")
     return int(text)
 

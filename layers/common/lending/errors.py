@@ -10,6 +10,7 @@ LendingError
 ├── OutcomeUnknownError         the store went away during the commit and did not come back in time
 └── StoreUnavailableError       the loan store is away or busy; nothing was changed; safe to retry
     ├── ConnectionLostError     the connection ended under a transaction
+    │   └── ConnectionTimedOutError     because the store kept silent; not worth another try
     └── TransactionConflictError    the transaction was chosen to lose against another
 
 A declined application is a `Decision` with reason codes, not an exception.
@@ -82,6 +83,10 @@ class ConnectionLostError(StoreUnavailableError):
 
     def __init__(self) -> None:
         super().__init__("The connection to the loan store was lost.")
+
+
+class ConnectionTimedOutError(ConnectionLostError):
+    """The store kept silent for too long: asking again would take as long again, and there is no time for that."""
 
 
 class TransactionConflictError(StoreUnavailableError):

@@ -17,6 +17,8 @@ class EarlierAnswer(NamedTuple):
     decision: Decision
     loan_id: int | None
     """The loan that was made; None for a decline."""
+    request_id: str
+    """The request that was given this answer first."""
 
 
 class LoanTransaction(Protocol):

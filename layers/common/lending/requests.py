@@ -75,12 +75,22 @@ def _routed_document(event: Event) -> Any:
 def _breaches(document: Any) -> list[FieldError]:
     if not isinstance(document, dict):
         return [FieldError("", "must be an object")]
-    errors = [FieldError(_pointer(name), "is not a known field") for name in document if name not in FIELDS]
+    errors = [FieldError(_pointer(name), "is not a known field") for name in _unknown_names(document)]
     for name, breach_of in FIELDS.items():
         breach = breach_of(document[name]) if name in document else "is missing"
         if breach is not None:
             errors.append(FieldError(_pointer(name), breach))
     return errors
+
+
+def _unknown_names(document: Mapping[str, Any]) -> list[str]:
+    names = [name for name in document if name not in FIELDS]
+    try:
+        "".join(names).encode()
+    except UnicodeEncodeError as exc:
+        # Half of a surrogate pair, which no answer could name in turn.
+        raise MalformedBodyError("A name in the body is not text in UTF-8.") from exc
+    return names
 
 
 def _application(document: Mapping[str, Decimal]) -> LoanApplication:

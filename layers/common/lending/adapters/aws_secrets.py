@@ -1,9 +1,13 @@
 """Logins from Secrets Manager; boto3 is imported only when one must be fetched (+130 ms on a cold start)."""
 
 import json
+import time
 
 from lending.adapters.logins import Login
 from lending.errors import StoreUnavailableError
+
+REFETCH_SECONDS = 1.0
+"""A login that is refused right after it was fetched is wrong; fetching it for every request would not mend it."""
 
 
 class SecretsManagerLogin:
@@ -13,6 +17,7 @@ class SecretsManagerLogin:
         """Take the secret's name or ARN."""
         self._secret_id = secret_id
         self._login: Login | None = None
+        self._fetched_at = -REFETCH_SECONDS
 
     def current(self) -> Login:
         """See LoginSource; raises as renewed() does."""
@@ -24,7 +29,9 @@ class SecretsManagerLogin:
         Raises:
             StoreUnavailableError: Secrets Manager is away, or refuses, or holds something else under this id.
         """
-        self._login = self._fetch()
+        if self._login is None or time.monotonic() - self._fetched_at > REFETCH_SECONDS:
+            self._fetched_at = time.monotonic()
+            self._login = self._fetch()
         return self._login
 
     def _fetch(self) -> Login:
@@ -36,6 +43,13 @@ class SecretsManagerLogin:
         try:
             secret = boto3.client("secretsmanager", config=config).get_secret_value(SecretId=self._secret_id)
             document = json.loads(secret["SecretString"])
-            return Login(user=document["username"], password=document["password"])
+            return Login(user=_text(document["username"]), password=_text(document["password"]))
         except (BotoCoreError, ClientError, KeyError, ValueError, TypeError) as exc:
             raise StoreUnavailableError("The login for the store could not be fetched.") from exc
+
+
+def _text(value: object) -> str:
+    """Return what must be text; an empty user would log in as the operating system's."""
+    if isinstance(value, str) and value:
+        return value
+    raise ValueError("not a text")

@@ -13,6 +13,7 @@ from lending.adapters.logins import Login, LoginSource
 from lending.config import Settings
 from lending.errors import (
     ConnectionLostError,
+    ConnectionTimedOutError,
     OutcomeUnknownError,
     RequestInProgressError,
     StoreUnavailableError,
@@ -41,6 +42,7 @@ TIME_LIMITS = (
 )
 
 CONNECTION_WAS_KILLED = 1927  # MariaDB's ER_CONNECTION_KILLED
+ACCESS_DENIED_NO_PASSWORD = 1698
 IDLE_DISCONNECT = 4031  # MySQL's ER_CLIENT_INTERACTION_TIMEOUT
 
 LOST = {CR.CR_SERVER_GONE_ERROR, CR.CR_SERVER_LOST, ER.SERVER_SHUTDOWN, CONNECTION_WAS_KILLED, IDLE_DISCONNECT}
@@ -49,6 +51,7 @@ UNAVAILABLE = {
     ER.CON_COUNT_ERROR,
     ER.TOO_MANY_USER_CONNECTIONS,
     ER.USER_LIMIT_REACHED,
+    ACCESS_DENIED_NO_PASSWORD,
     ER.ACCESS_DENIED_ERROR,  # a rotation under way: the login was fetched afresh before this was believed
     ER.OPTION_PREVENTS_STATEMENT,  # read_only: a writer demoted by a failover
     ER.QUERY_INTERRUPTED,
@@ -143,17 +146,17 @@ class MySQLConnection:
     def _once_more_if_stale(self, start: Callable[[], T]) -> T:
         """Run the start of something; again on a new connection when a kept one proves dead.
 
-        An environment may have slept for hours. Only what fails at once is tried again: a time-out has used up the
-        time that a second try would need.
+        An environment may have slept for hours. A time-out has used up the time that another try would need.
         """
         if self._connection is not None and time.monotonic() - self._used_at > MAX_IDLE_SECONDS:
             self.close()
         kept = self._connection is not None
-        started_at = time.monotonic()
         try:
             return start()
+        except ConnectionTimedOutError:
+            raise
         except ConnectionLostError:
-            if not kept or time.monotonic() - started_at > 1:
+            if not kept:
                 raise
             return start()
 
@@ -184,7 +187,7 @@ class MySQLConnection:
             database=settings.db_name,
             autocommit=True,  # otherwise a warm environment would read one old snapshot for ever
             connect_timeout=CONNECT_TIMEOUT_SECONDS,
-            read_timeout=SOCKET_TIMEOUT_SECONDS,
+            read_timeout=CONNECT_TIMEOUT_SECONDS,
             write_timeout=SOCKET_TIMEOUT_SECONDS,
             cursorclass=Cursor,
             **(tls if settings.db_tls_ca else {}),
@@ -192,6 +195,8 @@ class MySQLConnection:
         with connection.cursor() as cursor:
             cursor.execute(ISOLATION)
             cursor.execute(TIME_LIMITS)
+        # The driver has no limit of its own for the handshake; a server that hangs in it must leave time for an answer.
+        connection._read_timeout = SOCKET_TIMEOUT_SECONDS  # type: ignore[attr-defined]
         return connection
 
     @contextmanager
@@ -210,5 +215,7 @@ class MySQLConnection:
                 raise StoreUnavailableError("The loan store is away or busy.") from exc
             if code in LOST or not isinstance(exc, pymysql.OperationalError):
                 self.close()
+                if isinstance(exc.__context__, TimeoutError):
+                    raise ConnectionTimedOutError from exc
                 raise ConnectionLostError from exc
             raise

@@ -37,17 +37,17 @@ LOCK_CUSTOMER = "SELECT 1 FROM customers WHERE customer_id = %(customer_id)s FOR
 
 ANSWER_TO_KEY = """
 SELECT customer_id, loan_amount, asked_interest_rate, tenure, credit_score, interest_rate, monthly_repayment,
-       '' AS reason_codes, loan_id
+       '' AS reason_codes, loan_id, request_id
   FROM loans WHERE idempotency_key = %(idempotency_key)s
  UNION ALL
 SELECT customer_id, loan_amount, asked_interest_rate, tenure, credit_score, interest_rate, monthly_installment,
-       reason_codes, NULL
+       reason_codes, NULL, request_id
   FROM declined_requests WHERE idempotency_key = %(idempotency_key)s
 """
 
 ANSWER_TO_REQUEST = """
 SELECT customer_id, loan_amount, asked_interest_rate, tenure, credit_score, interest_rate, monthly_repayment,
-       '' AS reason_codes, loan_id
+       '' AS reason_codes, loan_id, request_id
   FROM loans WHERE customer_id = %(customer_id)s AND request_id = %(request_id)s
 """
 
@@ -175,11 +175,12 @@ def _columns(request: LoanRequest, decision: Decision) -> dict[str, object]:
 def _earlier_answer(rows: tuple[tuple[Any, ...], ...]) -> EarlierAnswer | None:
     if not rows:
         return None
-    customer_id, loan_amount, asked_rate, tenure, score, rate, installment, reasons, loan_id = rows[0]
+    customer_id, loan_amount, asked_rate, tenure, score, rate, installment, reasons, loan_id, request_id = rows[0]
     return EarlierAnswer(
         LoanApplication(customer_id, loan_amount, asked_rate, tenure),
         Decision(score, rate, installment, tuple(ReasonCode(reason) for reason in reasons.split(",") if reason)),
         loan_id,
+        request_id,
     )
 
 

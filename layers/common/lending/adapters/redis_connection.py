@@ -16,7 +16,7 @@ from lending.ports import CacheAwayError
 CONNECT_TIMEOUT_SECONDS = 0.1
 SOCKET_TIMEOUT_SECONDS = 0.15
 """A cache slower than this is slower than the query it saves."""
-HURRIED_TIMEOUT_SECONDS = 0.04
+HURRIED_TIMEOUT_SECONDS = 0.03
 """For what is tried right after a failure: a writer tries up to three times, and all of it must stay under 0.25 s."""
 
 Command = tuple[Any, ...]
@@ -34,16 +34,28 @@ class RedisConnection:
         self.breaker = Breaker()
         """Whoever can do without an answer asks it first; the connection itself lets everything through."""
 
-    def ask(self, *command: Any) -> Any:
+    def ask(self, *command: Any, hurried: bool = False) -> Any:
         """Return Redis's reply to one command; an error about the key itself reads as an empty value.
 
+        Args:
+            command: The command and its arguments.
+            hurried: Whether it may come on top of a failure in the same request, and then must take less time.
         Raises:
             CacheAwayError: There was no reply.
         """
-        return self.ask_all([command])[0]
+        return self.ask_all([command], hurried=hurried)[0]
 
-    def ask_all(self, commands: Sequence[Command]) -> list[Any]:
+    def ask_for_value(self, *command: Any) -> bytes | None:
+        """Return the value that Redis replies to one command; as ask(), and any other kind of reply counts as none."""
+        reply = self.ask(*command)
+        if reply is not None and not isinstance(reply, bytes):
+            raise self._away(TypeError(f"a reply of type {type(reply).__name__}"))
+        return reply
+
+    def ask_all(self, commands: Sequence[Command], *, hurried: bool = False) -> list[Any]:
         """Return Redis's replies to commands that it is sent all at once, in one round trip; as ask()."""
+        # A probe is given its full time: a Redis that is slow but well would otherwise never be found well again.
+        self._hurried = hurried and self.breaker.failures > 0
         try:
             replies = self._exchange_once_more_if_closed(commands)
         except Exception as exc:  # a server that talks nonsense can make the client raise anything
@@ -96,7 +108,6 @@ class RedisConnection:
             return self._connect_as(self._login.renewed())
 
     def _connect_as(self, login: Login | None) -> redis.Connection:
-        self._hurried = self.breaker.failures > 0
         connection_class = redis.SSLConnection if self._settings.redis_tls else redis.Connection
         connection = connection_class(
             host=self._settings.redis_host,

@@ -81,7 +81,7 @@ class RedisScoreCache:
             return CacheAnswer(None, bypass="breaker-open")
         key, lease = key_of(customer_id), _token(LEASE)
         try:
-            held = self._connection.ask(
+            held = self._connection.ask_for_value(
                 "EVAL", LOOK_UP, 2, key, EXPIRING, lease, LEASE_MILLISECONDS, EXPIRING_MILLISECONDS, customer_id
             )
             # One's own lease comes back when the first try's reply was lost.
@@ -101,9 +101,9 @@ class RedisScoreCache:
         if not self._connection.breaker.lets_through():
             return CacheAnswer(None, bypass="breaker-open")
         try:
-            return CacheAnswer(
-                from_document(self._connection.ask("GET", key_of(customer_id)) or b"", customer_id, today)
-            )
+            # Not GET: a demoted primary would still answer that, with what it knew then.
+            held = self._connection.ask_for_value("GETEX", key_of(customer_id))
+            return CacheAnswer(from_document(held or b"", customer_id, today))
         except CacheAwayError as exc:
             return CacheAnswer(None, bypass=str(exc))
 
@@ -128,7 +128,7 @@ class RedisScoreCache:
     def _tell(self, *command: Any) -> bool:
         """Run a command for its effect; return whether Redis did it."""
         try:
-            return bool(self._connection.ask(*command))
+            return bool(self._connection.ask(*command, hurried=True))
         except CacheAwayError:
             return False
 

@@ -12,6 +12,11 @@ SCHEMA_VERSION = 1
 MAX_LENGTH = 2048
 """No document of ours comes near; anything longer is somebody else's and not worth parsing."""
 
+MAX_SCORE = 100
+MAX_LOANS = 2**63
+MAX_AMOUNT = Decimal(10) ** 28
+"""Above any sum of any customer's loans."""
+
 # Amounts are strings: exact for every reader, whatever its JSON parser makes of numbers.
 TEMPLATE = (
     '{{"v":{version},"customer_id":{p.customer_id},"credit_score":{p.credit_score},"components":{{'
@@ -40,13 +45,13 @@ def from_document(text: bytes, customer_id: int, today: date) -> CreditProfile |
         components = document["components"]
         profile = CreditProfile(
             customer_id=customer_id,
-            credit_score=document["credit_score"],
-            components=ScoreComponents(*(Decimal(components[name]) for name in ScoreComponents._fields)),
-            loans=document["loans"],
-            monthly_salary=Decimal(document["monthly_salary"]),
-            approved_limit=Decimal(document["approved_limit"]),
-            current_amount=Decimal(document["current_amount"]),
-            current_installments=Decimal(document["current_installments"]),
+            credit_score=_integer(document["credit_score"], MAX_SCORE),
+            components=ScoreComponents(*(_amount(components[name]) for name in ScoreComponents._fields)),
+            loans=_integer(document["loans"], MAX_LOANS),
+            monthly_salary=_amount(document["monthly_salary"]),
+            approved_limit=_amount(document["approved_limit"]),
+            current_amount=_amount(document["current_amount"]),
+            current_installments=_amount(document["current_installments"]),
             as_of=date.fromisoformat(document["as_of"]),
             valid_through=date.fromisoformat(document["valid_through"]),
         )
@@ -54,3 +59,15 @@ def from_document(text: bytes, customer_id: int, today: date) -> CreditProfile |
         return None
     # A clock set back would otherwise serve a profile from the future.
     return profile if profile.as_of <= today <= profile.valid_through else None
+
+
+def _integer(value: object, most: int) -> int:
+    if type(value) is int and 0 <= value <= most:
+        return value
+    raise ValueError(value)
+
+
+def _amount(text: object) -> Decimal:
+    if type(text) is str and 0 <= (amount := Decimal(text)) < MAX_AMOUNT:
+        return amount
+    raise ValueError(text)

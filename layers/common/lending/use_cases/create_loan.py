@@ -171,4 +171,4 @@ class _Lending:
             return None
         if earlier.application != request.application:
             raise IdempotencyMismatchError
-        return LoanAnswer(earlier.decision, earlier.loan_id, replayed=True)
+        return LoanAnswer(earlier.decision, earlier.loan_id, replayed=earlier.request_id != request.request_id)

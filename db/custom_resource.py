@@ -1,0 +1,140 @@
+"""The template's Schema resource: migrates the database as a step of a deployment, and fails it with a reason.
+
+CloudFormation invokes the function, ends its own part, and waits for an answer at a signed URL. So whatever happens
+here, an answer is sent; a deployment that gets none waits for as long as ServiceTimeout says.
+"""
+
+import json
+import signal
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, NoReturn
+
+import pymysql
+from pymysql.cursors import Cursor
+
+from db.migrate import MigrationError, UnknownMigrationError, migrate
+from lending import wiring
+from lending.adapters.aws_secrets import SecretsManagerLogin
+from lending.adapters.logins import GivenLogin, LoginSource
+from lending.config import InvalidSettingError
+from lending.errors import StoreUnavailableError
+from lending.observability import logger
+
+SECONDS_TO_ANSWER = 15
+"""Kept back of the function's time, so that a migration that takes too long can still be told."""
+MAX_REASON = 1000
+"""CloudFormation drops answers of more than 4 KiB."""
+ANSWER_ATTEMPTS = 3
+ANSWER_TIMEOUT_SECONDS = 4
+CONNECT_TIMEOUT_SECONDS = 10
+
+FORESEEN = (MigrationError, InvalidSettingError, StoreUnavailableError, pymysql.MySQLError)
+"""What went wrong is plain from their message; anything else is looked up in the log."""
+
+
+class OutOfTimeError(MigrationError):
+    """The function is about to end, and the migration with it."""
+
+
+def lambda_handler(event: dict[str, Any], context: Any) -> None:
+    """Carry out one request of CloudFormation and answer it.
+
+    Raises:
+        OSError: The answer could not be sent; Lambda then tries the whole again.
+    """
+    try:
+        # A stack that goes leaves its database to the deletion policy, and never undoes a migration.
+        applied = [] if event["RequestType"] == "Delete" else _brought_up_to_date(event, context)
+    except Exception as exc:
+        logger.exception("The schema could not be brought up to date")
+        _answer(event, context, "FAILED", _reason(exc, context))
+    else:
+        logger.info("The schema is up to date", extra={"applied": applied})
+        _answer(event, context, "SUCCESS", ", ".join(applied) or "nothing to do")
+
+
+def _brought_up_to_date(event: dict[str, Any], context: Any) -> list[str]:
+    with _time_limit(context.get_remaining_time_in_millis() / 1000 - SECONDS_TO_ANSWER), _connection() as connection:
+        try:
+            return migrate(connection)
+        except UnknownMigrationError as exc:
+            if event["RequestType"] == "Create":
+                raise
+            # A deployment that failed later on is being rolled back. The schema stays, and the stack must not be stuck.
+            logger.warning("The database is ahead of this version", extra={"reason": str(exc)})
+            return []
+
+
+@contextmanager
+def _connection() -> Iterator["pymysql.Connection[Cursor]"]:
+    """Open a connection as the service does, but for statements that may take minutes."""
+    settings = wiring.settings()
+    login: LoginSource = GivenLogin(settings.db_user, settings.db_password)
+    if settings.db_secret_id is not None:
+        login = SecretsManagerLogin(settings.db_secret_id)
+    user, password = login.renewed()  # this environment may remember the one before a rotation
+    tls: dict[str, Any] = {"ssl_ca": settings.db_tls_ca, "ssl_verify_cert": True, "ssl_verify_identity": True}
+    connection: pymysql.Connection[Cursor] = pymysql.connect(
+        host=settings.db_host,
+        port=settings.db_port,
+        user=user,
+        password=password,
+        database=settings.db_name,
+        connect_timeout=CONNECT_TIMEOUT_SECONDS,
+        **(tls if settings.db_tls_ca else {}),
+    )
+    with connection:
+        yield connection
+
+
+@contextmanager
+def _time_limit(seconds: float) -> Iterator[None]:
+    """Raise OutOfTimeError in whatever runs when the seconds are over; the server undoes what was under way."""
+
+    def over(_signal: int, _frame: FrameType | None) -> NoReturn:
+        raise OutOfTimeError("the function's time was over; deploy again, and it goes on where it was")
+
+    before = signal.signal(signal.SIGALRM, over)
+    signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.001))
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _reason(exc: Exception, context: Any) -> str:
+    """Return the failure in words: CloudFormation shows them beside the resource, to whoever deploys."""
+    where = f"log group {context.log_group_name}, stream {context.log_stream_name}"
+    if not isinstance(exc, FORESEEN):
+        return f"{type(exc).__name__}; see {where}"
+    message = exc.args[-1] if exc.args else type(exc).__name__
+    cause = f" ({exc.__cause__})" if isinstance(exc, StoreUnavailableError) and exc.__cause__ else ""
+    return f"{str(message)[:MAX_REASON]}{cause[:MAX_REASON]}; see {where}"
+
+
+def _answer(event: dict[str, Any], context: Any, status: str, reason: str) -> None:
+    body = {
+        "Status": status,
+        "Reason": reason,
+        # Always the same: a new id would have CloudFormation delete the old one.
+        "PhysicalResourceId": "schema",
+        **{name: event[name] for name in ("StackId", "RequestId", "LogicalResourceId")},
+    }
+    # The URL's signature covers an empty content type; any other is refused.
+    request = urllib.request.Request(  # noqa: S310 - CloudFormation's own URL
+        event["ResponseURL"], json.dumps(body).encode(), {"Content-Type": ""}, method="PUT"
+    )
+    for attempt in range(1, ANSWER_ATTEMPTS + 1):
+        try:
+            urllib.request.urlopen(request, timeout=ANSWER_TIMEOUT_SECONDS).close()  # noqa: S310
+        except OSError:
+            if attempt == ANSWER_ATTEMPTS:
+                raise
+            time.sleep(0.5)
+        else:
+            return
