@@ -9,7 +9,7 @@ from datetime import date
 from typing import Any
 
 from lending.adapters.breaker import Breaker
-from lending.adapters.redis_connection import RedisConnection
+from lending.adapters.redis_connection import Command, RedisConnection
 from lending.adapters.redis_scores import FILL, FINISH, LOOK_UP, REPLACE, RETRACT
 from lending.domain.loans import CreditRecord
 from lending.ports import CacheAwayError, Invalidation
@@ -54,6 +54,8 @@ class RedisDouble:
 
     def _get(self, key: str) -> bytes | None:
         return self.values.get(key)
+
+    _getex = _get
 
     def _set(self, key: str, value: str | bytes, *_options: object) -> bytes:
         self.values[key] = value if isinstance(value, bytes) else value.encode()
@@ -114,7 +116,7 @@ class SteppedConnection(RedisConnection):
         self.delayed: list[Sequence[Any]] = []
         """Commands that the client has given up on and that have not arrived yet."""
 
-    def ask(self, *command: Any) -> Any:
+    def ask(self, *command: Any, hurried: bool = False) -> Any:
         self._step("redis")
         fault = self._fault(command)
         if fault == "late":
@@ -125,7 +127,7 @@ class SteppedConnection(RedisConnection):
             raise CacheAwayError("unavailable")
         return reply
 
-    def ask_all(self, commands: Sequence[Sequence[Any]]) -> list[Any]:
+    def ask_all(self, commands: Sequence[Command], *, hurried: bool = False) -> list[Any]:
         return [self.ask(*command) for command in commands]
 
 

@@ -16,6 +16,7 @@ from tests.protocol.doubles import RedisDouble
 VALUES = st.sampled_from([b"lease:1", b"lease:2", b"write:1", b"write:2", b'{"v":1}', b'{"v":2}', b"junk"])
 COMMANDS = st.one_of(
     st.just(("GET", "k")),
+    st.just(("GETEX", "k")),
     st.just(("DEL", "k")),
     st.tuples(st.just("SET"), st.just("k"), VALUES, st.just("PX"), st.just(900_000)),
     st.builds(lambda lease: ("EVAL", LOOK_UP, 2, "k", "expiring", lease, 900_000, 0, 1), VALUES),
