@@ -1,0 +1,124 @@
+"""With DB_TLS_CA, the database must show a certificate of that authority in its own name, or nothing is sent to it."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pymysql
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from lending.adapters.logins import GivenLogin
+from lending.adapters.mysql_connection import MySQLConnection
+from lending.config import Settings
+from lending.errors import StoreUnavailableError
+from local.container import engine_answers
+from local.mysql_server import find_mysql
+from local.servers import Server, start_mysql
+from tests.service import Database
+
+CERTIFIED_HOST = "localhost"
+OTHER_HOST = "127.0.0.1"
+"""The same server, by a name that its certificate does not have."""
+
+CIPHER = "SHOW SESSION STATUS LIKE 'Ssl_cipher'"
+
+
+class Authority:
+    """A certificate authority for one test run."""
+
+    def __init__(self, certificate: Path) -> None:
+        """Make a key and a certificate, and write the latter to this file."""
+        self.certificate = certificate
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Test authority")])
+        builder = _builder(self._name, self._name, self._key.public_key())
+        builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        certificate.write_bytes(builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+
+    def certify(self, host: str, certificate: Path, key: Path) -> None:
+        """Write a new key and a certificate that says that it is this host's."""
+        private = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
+        builder = _builder(name, self._name, private.public_key())
+        builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+        certificate.write_bytes(builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+        key.touch(mode=0o600)
+        key.write_bytes(
+            private.private_bytes(
+                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+            )
+        )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("tls")
+
+
+@pytest.fixture(scope="module")
+def authority(folder: Path) -> Authority:
+    return Authority(folder / "ca.pem")
+
+
+@pytest.fixture(scope="module")
+def server(folder: Path, authority: Authority) -> Iterator[Server]:
+    """A server with a certificate of the authority for CERTIFIED_HOST."""
+    if find_mysql() is None and engine_answers():
+        pytest.skip("a server in a container cannot read this machine's files")
+    certificate, key = folder / "server.pem", folder / "server-key.pem"
+    authority.certify(CERTIFIED_HOST, certificate, key)
+    with start_mysql(folder / "mysql", None, f"--ssl-cert={certificate}", f"--ssl-key={key}") as started:
+        yield started
+
+
+def cipher(environment: dict[str, str], host: str, authority: Authority) -> str:
+    """Connect as the service does and return what the connection is encrypted with."""
+    settings = Settings.from_env(environment | {"DB_HOST": host, "DB_TLS_CA": str(authority.certificate)})
+    connection = MySQLConnection(settings, GivenLogin(environment["DB_USER"], environment["DB_PASSWORD"]))
+    try:
+        ((_, name),) = connection.query(CIPHER, {})
+    finally:
+        connection.close()
+    return str(name)
+
+
+def test_the_right_authority_and_name_make_an_encrypted_connection(server: Server, authority: Authority) -> None:
+    assert cipher(server.environment, CERTIFIED_HOST, authority)
+
+
+def test_a_certificate_of_another_authority_is_refused(server: Server, tmp_path: Path) -> None:
+    with pytest.raises(StoreUnavailableError) as refused:
+        cipher(server.environment, CERTIFIED_HOST, Authority(tmp_path / "other.pem"))
+
+    assert "certificate verify failed" in str(refused.value.__cause__)
+
+
+def test_a_certificate_for_another_name_is_refused(server: Server, authority: Authority) -> None:
+    with pytest.raises(StoreUnavailableError) as refused:
+        cipher(server.environment, OTHER_HOST, authority)
+
+    assert "mismatch" in str(refused.value.__cause__)
+
+
+def test_a_server_without_a_certificate_of_the_authority_is_refused(database: Database, authority: Authority) -> None:
+    # MariaDB has none unless told to; MySQL makes one of its own.
+    with pytest.raises((pymysql.OperationalError, StoreUnavailableError)):
+        cipher(database.environment, database.environment["DB_HOST"], authority)
+
+
+def _builder(name: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+    """Begin a certificate that holds for an hour."""
+    now = datetime.now(UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(issuer)
+        .public_key(key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+    )
