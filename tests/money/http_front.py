@@ -1,0 +1,59 @@
+"""The handlers of this process behind HTTP: what a client sees, with a test's hands on the wiring."""
+
+import http.client
+import json
+import socket
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from decimal import Decimal
+from wsgiref.simple_server import WSGIRequestHandler, make_server
+
+from local.front import create_application
+from tests.proxy import HOST
+from tests.service import Answer
+
+TIMEOUT_SECONDS = 15
+"""Above the function's time."""
+
+
+class QuietHandler(WSGIRequestHandler):
+    """Logs no request: the tests tell."""
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002, as the base class has it
+        """Say nothing."""
+
+
+class Client:
+    """Posts over HTTP."""
+
+    def __init__(self, port: int) -> None:
+        """Take where the front listens."""
+        self._port = port
+
+    def create_loan(self, body: Mapping[str, object], key: str | None = None) -> Answer:
+        """POST /create-loan."""
+        headers = {"Content-Type": "application/json"} | ({} if key is None else {"Idempotency-Key": key})
+        connection = http.client.HTTPConnection(HOST, self._port, timeout=TIMEOUT_SECONDS)
+        try:
+            connection.request("POST", "/create-loan", json.dumps(body), headers)
+            # The front reads to the end of the body, which its real server finds for it.
+            connection.sock.shutdown(socket.SHUT_WR)
+            response = connection.getresponse()
+            fields = {name.lower(): value for name, value in response.getheaders()}
+            return Answer(response.status, fields, json.loads(response.read(), parse_float=Decimal))
+        finally:
+            connection.close()
+
+
+@contextmanager
+def http_front() -> Iterator[Client]:
+    """Serve the handlers as they are wired, one request at a time."""
+    with make_server(HOST, 0, create_application(), handler_class=QuietHandler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            yield Client(server.server_port)
+        finally:
+            server.shutdown()
+            thread.join()

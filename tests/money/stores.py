@@ -1,0 +1,33 @@
+"""Stores for a harness that is run on its own."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from db.migrate import migrate
+from local.servers import Server, start_mysql, start_redis
+from tests.service import connect
+
+# As where there are backups: a COMMIT then has two phases, and a server that was killed in between must choose.
+WITH_BINARY_LOG = ("--log-bin=binlog", "--server-id=1")
+
+
+@contextmanager
+def migrated_mysql(folder: Path, *options: str) -> Iterator[Server]:
+    """Start a private MySQL in this folder, with the service's schema and no rows."""
+    with start_mysql(folder, None, *options) as server:
+        with connect(server.environment) as connection:
+            migrate(connection)
+        yield server
+
+
+@contextmanager
+def private_stores() -> Iterator[tuple[Server, dict[str, str]]]:
+    """Start a private MySQL and a private Redis; yield the former and the variables of both."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        migrated_mysql(Path(folder) / "mysql", *WITH_BINARY_LOG) as mysql,
+        start_redis(Path(folder) / "redis") as redis,
+    ):
+        yield mysql, mysql.environment | redis.environment
