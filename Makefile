@@ -43,6 +43,7 @@ down: bootstrap ## Stop what `make up` started
 
 .PHONY: import
 import: bootstrap ## Import CUSTOMERS=customers.csv LOANS=loans.csv into what DB_* points at
+	@$(PYTHON) -m db.migrate
 	@$(PYTHON) -m local.importer --customers "$(CUSTOMERS)" --loans "$(LOANS)"
 
 .PHONY: refresh

@@ -151,13 +151,18 @@ def _checksum(path: Path) -> str:
 
 def main() -> None:
     """Migrate the database that the DB_* variables name."""
-    connection = pymysql.connect(
-        host=os.environ["DB_HOST"],
-        port=int(os.environ.get("DB_PORT", "3306")),
-        user=os.environ["DB_USER"],
-        password=os.environ.get("DB_PASSWORD", ""),
-        database=os.environ["DB_NAME"],
-    )
+    try:
+        connection = pymysql.connect(
+            host=os.environ["DB_HOST"],
+            port=int(os.environ.get("DB_PORT", "3306")),
+            user=os.environ["DB_USER"],
+            password=os.environ.get("DB_PASSWORD", ""),
+            database=os.environ["DB_NAME"],
+        )
+    except KeyError as exc:
+        sys.exit(f"migrate: {exc.args[0]} is not set; `make up` starts a server, `source .local/env` says where it is")
+    except pymysql.MySQLError as exc:
+        sys.exit(f"migrate: no database: {exc.args[-1]}")
     try:
         applied = migrate(connection)
     except MigrationError as exc:
