@@ -1,0 +1,52 @@
+"""What the processes of a history do; each is called in an execution environment of its own."""
+
+import time
+from typing import NamedTuple
+
+from functions.refresh_cache.app import lambda_handler as refresh
+from lending import wiring
+from lending.adapters import mysql_outbox
+from local.lambda_context import LambdaContext
+from tests.protocol.interleavings import LOANS_BEHIND, TODAY
+from tests.protocol.naive import NaiveScoreCache
+from tests.service import Service
+
+APPLICATION = {"loan_amount": 100000, "interest_rate": 12, "tenure": 12}
+
+
+class Seen(NamedTuple):
+    """What one request came to."""
+
+    started_at: float
+    ended_at: float
+    status: int
+    loans: int
+    """For a check: how many new loans its score knows of."""
+
+
+def use_naive() -> None:
+    """Put the naive cache in the place of ours."""
+    wiring.score_cache = lambda: NaiveScoreCache(wiring.redis_connection())  # type: ignore[assignment]
+
+
+def request(path: str, customer_id: int, delay_seconds: float) -> Seen:
+    """Send a request after a while."""
+    wiring.today = lambda: TODAY
+    # Each history meets a closed breaker: an open one asks Redis nothing, and so proves nothing.
+    wiring.redis_connection().breaker.succeeded()
+    time.sleep(delay_seconds)
+    started_at = time.monotonic()
+    answer = Service().post(
+        path, {"customer_id": customer_id, "loan_amount": 100000, "interest_rate": 12, "tenure": 12}
+    )
+    ended_at = time.monotonic()
+    loans = LOANS_BEHIND[answer.body["credit_score"]] if "credit_score" in answer.body else 0
+    return Seen(started_at, ended_at, answer.status, loans)
+
+
+def sweep() -> None:
+    """Run refresh_cache until the outbox is empty."""
+    mysql_outbox.PAUSE_SECONDS = -1
+    wiring.today = lambda: TODAY
+    while refresh({}, LambdaContext("refresh", timeout_seconds=50))["swept"]:
+        pass

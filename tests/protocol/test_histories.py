@@ -1,0 +1,19 @@
+"""The promise of the cache on real servers, in some random histories; `make histories N=10000` plays many."""
+
+import os
+import random
+
+from tests.protocol.histories import run
+
+HISTORIES = int(os.environ.get("PROTOCOL_HISTORIES", "60"))
+
+
+def test_no_random_history_lets_an_older_score_be_seen(mysql_environment: dict[str, str]) -> None:
+    seed = random.randrange(1_000_000)
+
+    tally = run(mysql_environment, HISTORIES, seed, naive=False)
+
+    assert tally.histories == HISTORIES
+    assert tally.stale_checks.total() == 0, f"S1, seed {seed}: {tally.stale_checks}"
+    assert tally.stale_entries.total() == 0, f"S2, seed {seed}: {tally.stale_entries}"
+    assert tally.unforeseen.total() == 0, f"seed {seed}: {tally.unforeseen}"
