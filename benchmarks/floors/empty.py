@@ -1,0 +1,8 @@
+"""The least a handler can do: answer."""
+
+from typing import Any
+
+
+def lambda_handler(_event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Answer at once."""
+    return {"statusCode": 200, "body": "{}"}

@@ -1,0 +1,92 @@
+"""A and B in one run: every round calls each subject once, in a new order, so that noise falls on all alike."""
+
+import random
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+BLOCKS = 10
+"""A run is cut into so many stretches; how a ratio differs between them tells how far to trust it."""
+
+
+class StrayAnswersError(Exception):
+    """A subject did something else than what it was to be timed at."""
+
+
+class Subject(NamedTuple):
+    """What is timed: one call at a time."""
+
+    call: Callable[[Any], Any]
+    """Timed; takes what `prepare` returned."""
+    prepare: Callable[[], Any]
+    """Not timed."""
+    expected: Callable[[Any], bool]
+    """Whether a call returned what it should; not timed, and the time of one that did not is not counted."""
+
+
+class Ratio(NamedTuple):
+    """How many times as long one median is as another."""
+
+    value: float
+    lowest: float
+    """Of the run's stretches."""
+    highest: float
+
+
+class Sample(NamedTuple):
+    """The times of one subject in nanoseconds, a list for each stretch of the run."""
+
+    blocks: list[list[int]]
+    strays: int = 0
+    """Calls that did something else."""
+
+    @property
+    def median_us(self) -> float:
+        """The median in microseconds."""
+        return statistics.median(self._all()) / 1000
+
+    @property
+    def p99_us(self) -> float:
+        """The 99th percentile in microseconds; of fewer than a hundred times about the longest."""
+        return statistics.quantiles(self._all(), n=100, method="inclusive")[98] / 1000
+
+    def ratio_to(self, floor: "Sample") -> Ratio:
+        """Return this median over that of another subject of the same run."""
+        pairs = [(mine, other) for mine, other in zip(self.blocks, floor.blocks, strict=True) if mine and other]
+        ratios = [statistics.median(mine) / statistics.median(other) for mine, other in pairs]
+        return Ratio(self.median_us / floor.median_us, min(ratios), max(ratios))
+
+    def _all(self) -> list[int]:
+        return [nanoseconds for block in self.blocks for nanoseconds in block]
+
+
+def measure(subjects: Mapping[str, Subject], rounds: int, *, warm_up_rounds: int) -> dict[str, Sample]:
+    """Time the subjects against each other.
+
+    Raises:
+        StrayAnswersError: One of them did something else in more than half of the rounds.
+    """
+    order = list(subjects)
+    blocks: dict[str, list[list[int]]] = {name: [[] for _ in range(BLOCKS)] for name in order}
+    strays: dict[str, list[object]] = {name: [] for name in order}
+    for number in range(-warm_up_rounds, rounds):
+        random.shuffle(order)
+        for name in order:
+            nanoseconds, result = timed(subjects[name])
+            if not subjects[name].expected(result):
+                strays[name].append(result)
+            elif number >= 0:
+                blocks[name][number * BLOCKS // rounds].append(nanoseconds)
+    for name, results in strays.items():
+        if len(results) > (warm_up_rounds + rounds) / 2:
+            raise StrayAnswersError(f"{name}: {len(results)} unexpected answers, the last was {results[-1]!r}")
+    return {name: Sample(blocks[name], len(strays[name])) for name in subjects}
+
+
+def timed(subject: Subject) -> tuple[int, Any]:
+    """Return how many nanoseconds one call took, and what it returned."""
+    given = subject.prepare()
+    started_at = time.perf_counter_ns()
+    result = subject.call(given)
+    return time.perf_counter_ns() - started_at, result

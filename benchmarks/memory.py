@@ -1,0 +1,53 @@
+"""How much memory a process takes while it runs."""
+
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import psutil
+
+INTERVAL_SECONDS = 0.05
+MIB = 1024 * 1024
+
+
+class CommandFailedError(Exception):
+    """A command that was to be measured failed; the message is its own."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A command that ran to its end."""
+
+    seconds: float
+    peak_mib: float
+    output: str
+
+
+def run_watched(command: Sequence[str], environment: Mapping[str, str]) -> Run:
+    """Run a command and watch its memory.
+
+    Raises:
+        CommandFailedError: It ended with another status than 0.
+    """
+    started_at = time.monotonic()
+    with psutil.Popen(
+        command, env=dict(environment), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        peak = 0
+        while process.poll() is None:
+            peak = max(peak, resident_bytes(process))
+            time.sleep(INTERVAL_SECONDS)
+        seconds = time.monotonic() - started_at
+        output = process.stdout.read()
+    if process.returncode != 0:
+        raise CommandFailedError(f"{' '.join(command)}:\n{output[-2000:]}")
+    return Run(seconds, peak / MIB, output)
+
+
+def resident_bytes(process: psutil.Process) -> int:
+    """Return the memory that a process has in use; 0 when it has just ended."""
+    try:
+        return int(process.memory_info().rss)
+    except psutil.NoSuchProcess:
+        return 0

@@ -1,0 +1,66 @@
+"""Two small drawings of the last results, as SVG: bars with their numbers, legible on light and on dark pages."""
+
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+
+from benchmarks.results import number_text, path_of, read
+
+WIDTH, LABEL_WIDTH, NUMBER_WIDTH = 720, 256, 80
+ROW_HEIGHT, BAR_HEIGHT, TOP, BOTTOM = 26, 16, 48, 14
+
+# With a background of its own, the drawing does not depend on the page's.
+STYLE = """
+  .page { fill: #ffffff; stroke: #d0d7de } text { fill: #1f2328; font: 13px sans-serif }
+  .title { font-weight: bold } .bar { fill: #0969da } .floor { fill: #8c959f }
+  @media (prefers-color-scheme: dark) {
+    .page { fill: #0d1117; stroke: #30363d } text { fill: #e6edf3 } .bar { fill: #2f81f7 } .floor { fill: #6e7681 }
+  }
+"""
+
+PLOTS = {
+    "warm": "Median of a warm call, microseconds (grey: floors)",
+    "cold": "Median from the start of a process to its first answer, milliseconds (grey: floors)",
+}
+"""The sections whose first table is drawn, with the titles."""
+FLOORS = ("a:", "b:", "c:", "Python")
+
+Bar = tuple[str, float]
+
+
+def draw_plots(folder: Path) -> None:
+    """Draw what has been measured."""
+    for section, title in PLOTS.items():
+        if path_of(section).exists():
+            first_table = read(section).findings.tables[0]
+            bars = [(str(row[0]), float(row[1] or 0)) for row in first_table.rows]
+            (folder / f"{section}.svg").write_text(bar_chart(title, bars), encoding="utf-8")
+
+
+def bar_chart(title: str, bars: Sequence[Bar]) -> str:
+    """Return horizontal bars, each with its label and number, as an SVG document."""
+    height = TOP + ROW_HEIGHT * len(bars) + BOTTOM
+    longest = max(value for _, value in bars)
+    scale = (WIDTH - LABEL_WIDTH - NUMBER_WIDTH) / longest
+    lines = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}">',
+        f"<title>{escape(title)}</title>",
+        f"<style>{STYLE}</style>",
+        f'<rect class="page" x="0.5" y="0.5" width="{WIDTH - 1}" height="{height - 1}" rx="6"/>',
+        f'<text class="title" x="16" y="28">{escape(title)}</text>',
+        *(_bar(TOP + ROW_HEIGHT * number, bar, scale) for number, bar in enumerate(bars)),
+        "</svg>",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _bar(y: int, bar: Bar, scale: float) -> str:
+    label, value = bar
+    kind = "floor" if label.startswith(FLOORS) else "bar"
+    length = max(1.0, value * scale)
+    baseline = y + BAR_HEIGHT - 3
+    return (
+        f'<text x="{LABEL_WIDTH - 8}" y="{baseline}" text-anchor="end">{escape(label)}</text>'
+        f'<rect class="{kind}" x="{LABEL_WIDTH}" y="{y}" width="{length:.1f}" height="{BAR_HEIGHT}" rx="2"/>'
+        f'<text x="{LABEL_WIDTH + length + 8:.1f}" y="{baseline}">{number_text(value)}</text>'
+    )

@@ -1,0 +1,28 @@
+"""Runs one section in this process, on servers of its own: `python -m benchmarks.section NAME OPTIONS`.
+
+The section's result goes to its file: what the handlers print belongs on standard output, which nobody reads here.
+"""
+
+import json
+import sys
+from importlib import import_module
+
+from benchmarks.machine import load
+from benchmarks.options import Options
+from benchmarks.results import Result
+from benchmarks.stores import private_stores
+
+
+def main() -> None:
+    """Run the section."""
+    name, options = sys.argv[1], Options(**json.loads(sys.argv[2]))
+    before = load()
+    with private_stores() as stores:
+        # Not before: handlers and floors look for their stores when they are imported or called.
+        findings = import_module(f"benchmarks.{name}").measure_section(stores, options)
+        servers = stores.describe()
+    Result(name, findings, before, load(), servers).write()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""The local front, started as `make run` starts it, with its processes in sight."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import psutil
+
+from local.server import HOST, accepts_connections
+
+WORKERS = 2
+READY_TIMEOUT_SECONDS = 60
+STOP_TIMEOUT_SECONDS = 20
+
+
+class NotServingError(Exception):
+    """The front did not start."""
+
+
+@dataclass(frozen=True)
+class Front:
+    """A running front."""
+
+    url: str
+    process: psutil.Process
+
+    def workers(self) -> list[psutil.Process]:
+        """Return the processes that answer requests."""
+        return [child for child in self.process.children() if "local.refresh" not in child.cmdline()]
+
+
+@contextmanager
+def serving() -> Iterator[Front]:
+    """Start the front on the stores that this process's environment names; stop it in the end."""
+    with socket.create_server((HOST, 0)) as listener:
+        port = int(listener.getsockname()[1])
+    # Its one line a request and the functions' log lines are written, but to nowhere.
+    environment = os.environ | {"PORT": str(port), "WORKERS": str(WORKERS), "LAMBDA_LOG": os.devnull}
+    with psutil.Popen([sys.executable, "-m", "local.run"], env=environment, stdout=subprocess.DEVNULL) as process:
+        try:
+            front = Front(f"http://{HOST}:{port}", process)
+            _wait_until_it_answers(front, port)
+            yield front
+        finally:
+            process.terminate()
+            _wait_until_it_ended(process)
+
+
+def _wait_until_it_ended(process: psutil.Process) -> None:
+    try:
+        process.wait(STOP_TIMEOUT_SECONDS)
+    except psutil.TimeoutExpired:
+        process.kill()
+        raise NotServingError("The local front did not end when it was asked to.") from None
+
+
+def _wait_until_it_answers(front: Front, port: int) -> None:
+    deadline = time.monotonic() + READY_TIMEOUT_SECONDS
+    # The port is open before the workers are there.
+    while not (accepts_connections(HOST, port) and len(front.workers()) == WORKERS):
+        if time.monotonic() > deadline or not front.process.is_running():
+            raise NotServingError("The local front does not answer.")
+        time.sleep(0.1)

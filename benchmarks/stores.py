@@ -1,0 +1,100 @@
+"""Private servers for one section of the benchmarks, and what it does to them itself."""
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import psutil
+import redis
+
+from db.migrate import migrate
+from lending.adapters.redis_scores import key_of
+from local.owners import disown_all, own_folder
+from local.process import recorded_process
+from local.servers import Server, start_mysql, start_redis
+from tests.fakes import Loan
+from tests.service import Database, a_loan, connect
+
+# Whoever borrows must not be declined however often the benchmark lends to them.
+SALARY = APPROVED_LIMIT = Decimal(9_000_000_000)
+CURRENT_LOANS_IN = 10
+"""Of so many loans one is current, the others were repaid."""
+
+INSERT_CUSTOMER = "INSERT INTO customers VALUES (%s, 'Asha', 'Test', 40, %s, %s, %s, 0)"
+INSERT_LOAN = """
+INSERT INTO loans (customer_id, loan_amount, tenure, interest_rate, monthly_repayment, emis_paid_on_time, start_date,
+                   end_date, status) VALUES (%s, %s, %s, 10, %s, %s, %s, %s, %s)
+"""
+
+
+@dataclass(frozen=True)
+class Stores:
+    """An own MySQL and an own Redis, and connections to both beside those of what is measured."""
+
+    mysql: Server
+    redis_server: Server
+    database: Database
+    cache: redis.Redis
+    processes: list[psutil.Process]
+    """Of the servers; none when they run in containers."""
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables by which the service finds them."""
+        return self.mysql.environment | self.redis_server.environment
+
+    def forget(self, customer_id: int) -> None:
+        """Drop a cached score."""
+        self.cache.delete(key_of(customer_id))
+
+    def status(self, variable: str) -> int:
+        """Return one of the database server's own counts."""
+        ((_, value),) = self.database.execute("SHOW GLOBAL STATUS WHERE Variable_name = %s", [variable])
+        return int(value)
+
+    def describe(self) -> str:
+        """Return what the servers are."""
+        ((version,),) = self.database.execute("SELECT VERSION()")
+        return f"database {version}, Redis {self.cache.info('server')['redis_version']}"
+
+    def add_customers(self, customers: Iterable[tuple[int, int]], *, limit: Decimal = APPROVED_LIMIT) -> None:
+        """Add customers, each named by id and number of loans, in one transaction."""
+        rows = list(customers)
+        histories = {loans: _history(loans) for _, loans in rows}
+        connection = self.database.connection
+        connection.begin()
+        with connection.cursor() as cursor:
+            cursor.executemany(INSERT_CUSTOMER, [(number, number, SALARY, limit) for number, _ in rows])
+            cursor.executemany(INSERT_LOAN, [(number, *loan) for number, loans in rows for loan in histories[loans]])
+        connection.commit()
+
+
+@contextmanager
+def private_stores() -> Iterator[Stores]:
+    """Start both servers, the schema in place and nothing in it, and name them in this process's environment."""
+    folder = own_folder()
+    try:
+        with start_mysql(folder / "mysql") as mysql, start_redis(folder / "redis") as redis_server:
+            os.environ.update(mysql.environment | redis_server.environment)
+            with (
+                connect(mysql.environment) as connection,
+                redis.Redis(host=redis_server.host, port=redis_server.port, db=1) as cache,
+            ):
+                migrate(connection)
+                recorded = (recorded_process(folder / name) for name in ("mysql", "redis"))
+                processes = [process for process in recorded if process is not None]
+                database = Database(mysql.environment, connection)
+                yield Stores(mysql, redis_server, database, cache, processes)
+    finally:
+        disown_all()
+
+
+def _history(loans: int) -> list[Loan]:
+    """Return a customer's loans: a score above all slabs from ten on, a current loan from one on."""
+    today = datetime.now(UTC).date()
+    current: dict[str, Any] = {"status": "APPROVED", "start_date": today, "end_date": today + timedelta(days=365)}
+    return [a_loan(**(current if number % CURRENT_LOANS_IN == 0 else {})) for number in range(loans)]

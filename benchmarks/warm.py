@@ -1,0 +1,135 @@
+"""Warm calls of the real handlers in this process, against the floors, and what each asks of the stores."""
+
+from decimal import Decimal
+from functools import partial
+from itertools import cycle
+
+from benchmarks.floors import bare, empty, tools
+from benchmarks.interleaved import Sample, Subject, measure, timed
+from benchmarks.machine import pin_apart
+from benchmarks.options import Options
+from benchmarks.requests import CREATED, OK, calling, check, check_event, checking, create_event, creating, new_key
+from benchmarks.results import Cell, Findings, Table, Target
+from benchmarks.round_trips import Traffic, connecting_traffic_of, table_of, traffic_of
+from benchmarks.stores import Stores
+
+WARM_UP_ROUNDS = 100
+
+ASKED, DECLINED, REPLAYED_TO = 1, 2, 3
+MISSED = {1: 11, 10: 12, 100: 13, 1000: 14}
+"""Number of loans: the customer who has as many."""
+BORROWERS = range(1001, 1301)
+NEWCOMERS = range(2001, 2501)
+LOANS = 10
+"""Of all the others."""
+
+EMPTY, BARE, TOOLS = "a: empty", "b: GET, EMI, JSON", "c: b, Logger, Metrics"
+HIT, APPROVED, KEYLESS = "hit", "create-loan, approved", "create-loan, approved, without a key"
+DECLINE, REPLAY = "create-loan, declined by the cache", "create-loan, replayed"
+
+
+def measure_section(stores: Stores, options: Options) -> Findings:
+    """Time warm calls and count what they ask of the stores."""
+    stores.add_customers([(number, loans) for loans, number in MISSED.items()])
+    stores.add_customers([(number, LOANS) for number in (ASKED, REPLAYED_TO, *BORROWERS, *NEWCOMERS)])
+    stores.add_customers([(DECLINED, LOANS)], limit=Decimal(1))
+    pinned = pin_apart(stores.processes)
+    check(DECLINED)
+    subjects = requests(stores)
+    traffic = _traffic(stores, subjects)
+    samples = measure(_floors() | subjects, options.rounds, warm_up_rounds=WARM_UP_ROUNDS)
+
+    strays = sum(sample.strays for sample in samples.values())
+    ten, thousand = samples[_miss(10)], samples[_miss(1000)]
+    return Findings(
+        tables=[
+            Table("Warm calls, in process", ["", "median us", "p99 us", "x b", "x c"], _rows(samples)),
+            _promise(stores),
+            table_of(traffic),
+        ],
+        targets=[
+            Target.of_ratio("hit / b", samples[HIT].ratio_to(samples[BARE]), 1.5),
+            Target.of_ratio("miss, 10 loans / c", ten.ratio_to(samples[TOOLS]), 4.5),
+            Target.of_ratio("miss, 1000 loans / 10 loans", thousand.ratio_to(ten), 1.8),
+            Target.of_count("SQL statements of a hit", traffic[HIT].statements, 0),
+            Target.of_count("Redis round trips of a hit", traffic[HIT].redis_round_trips, 1),
+            Target.of_count("SQL statements of a miss", traffic[_miss(10)].statements, 1),
+            Target.of_count("database round trips of an approved loan", traffic[APPROVED].statements, 7),
+            Target.of_count("Redis round trips of an approved loan", traffic[APPROVED].redis_round_trips, 2),
+        ],
+        remarks=[
+            pinned,
+            f"{options.rounds} rounds, each calling every handler once, in a random order.",
+            f"{strays} calls were answered otherwise and left out.",
+        ],
+    )
+
+
+def requests(stores: Stores) -> dict[str, Subject]:
+    """Return what is asked of the service, by name."""
+    borrowers = cycle(BORROWERS)
+
+    def missed(loans: int) -> Subject:
+        def forgotten() -> dict[str, object]:
+            stores.forget(MISSED[loans])
+            return check_event(MISSED[loans])
+
+        return checking(forgotten, "fwd=miss; stored")
+
+    return {
+        HIT: checking(partial(check_event, ASKED), "hit"),
+        **{_miss(loans): missed(loans) for loans in MISSED},
+        APPROVED: creating(lambda: create_event(next(borrowers), new_key()), CREATED),
+        DECLINE: creating(partial(create_event, DECLINED), OK, "hit"),
+        # The first of them lends; all others get its answer again.
+        REPLAY: creating(partial(create_event, REPLAYED_TO, new_key()), CREATED),
+    }
+
+
+def _floors() -> dict[str, Subject]:
+    asked = partial(check_event, ASKED)
+    return {
+        EMPTY: calling(empty.lambda_handler, asked, lambda answer: answer["body"] == "{}"),
+        BARE: calling(bare.lambda_handler, asked, lambda answer: "monthly_installment" in answer["body"]),
+        TOOLS: calling(tools.lambda_handler, asked, lambda answer: "monthly_installment" in answer["body"]),
+    }
+
+
+def _traffic(stores: Stores, subjects: dict[str, Subject]) -> dict[str, Traffic]:
+    keyless = {KEYLESS: creating(partial(create_event, BORROWERS[0]), CREATED, "fwd=miss")}
+    firsts = {f"{name}, first of its environment": subjects[name] for name in (HIT, _miss(10), APPROVED)}
+    return traffic_of(stores, subjects | keyless) | connecting_traffic_of(stores, firsts)
+
+
+def _miss(loans: int) -> str:
+    return f"miss, {loans} loan{'s' if loans > 1 else ''}"
+
+
+def _rows(samples: dict[str, Sample]) -> list[list[Cell]]:
+    bare_floor, tools_floor = samples[BARE], samples[TOOLS]
+    return [
+        [name, sample.median_us, sample.p99_us, sample.ratio_to(bare_floor).value, sample.ratio_to(tools_floor).value]
+        for name, sample in samples.items()
+    ]
+
+
+def _promise(stores: Stores) -> Table:
+    """Return how long the first and the second check take of customers whom nobody has asked about before."""
+    first: list[int] = []
+    again: list[int] = []
+    for number in NEWCOMERS:
+        stores.forget(number)
+        for cache_status, times in (("fwd=miss; stored", first), ("hit", again)):
+            subject = checking(partial(check_event, number), cache_status)
+            nanoseconds, answer = timed(subject)
+            if subject.expected(answer):
+                times.append(nanoseconds)
+    samples = {"first": Sample([first]), "repeated": Sample([again])}
+    faster_pct = 100 * (1 - samples["repeated"].median_us / samples["first"].median_us)
+    return Table(
+        "First and repeated checks of a customer",
+        ["", "median us", "p99 us"],
+        [[name, sample.median_us, sample.p99_us] for name, sample in samples.items()],
+        f"{len(NEWCOMERS)} customers with {LOANS} loans each, the whole handler: a repeated check takes "
+        f"{faster_pct:.0f} % less than the first.",
+    )
