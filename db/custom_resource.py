@@ -11,10 +11,9 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pymysql
-from pymysql.cursors import Cursor
 
 from db.migrate import MigrationError, UnknownMigrationError, migrate
 from lending import wiring
@@ -23,6 +22,9 @@ from lending.adapters.logins import GivenLogin, LoginSource
 from lending.config import InvalidSettingError
 from lending.errors import StoreUnavailableError
 from lending.observability import logger
+
+if TYPE_CHECKING:
+    from pymysql.cursors import Cursor
 
 SECONDS_TO_ANSWER = 15
 """Kept back of the function's time, so that a migration that takes too long can still be told."""
@@ -49,12 +51,12 @@ def lambda_handler(event: dict[str, Any], context: Any) -> None:
     try:
         # A stack that goes leaves its database to the deletion policy, and never undoes a migration.
         applied = [] if event["RequestType"] == "Delete" else _brought_up_to_date(event, context)
-    except Exception as exc:
+    except Exception as exc:  # noqa: BLE001 - whatever it is, somebody waits for the answer
         logger.exception("The schema could not be brought up to date")
-        _answer(event, context, "FAILED", _reason(exc, context))
+        _answer(event, "FAILED", _reason(exc, context))
     else:
         logger.info("The schema is up to date", extra={"applied": applied})
-        _answer(event, context, "SUCCESS", ", ".join(applied) or "nothing to do")
+        _answer(event, "SUCCESS", ", ".join(applied) or "nothing to do")
 
 
 def _brought_up_to_date(event: dict[str, Any], context: Any) -> list[str]:
@@ -117,7 +119,7 @@ def _reason(exc: Exception, context: Any) -> str:
     return f"{str(message)[:MAX_REASON]}{cause[:MAX_REASON]}; see {where}"
 
 
-def _answer(event: dict[str, Any], context: Any, status: str, reason: str) -> None:
+def _answer(event: dict[str, Any], status: str, reason: str) -> None:
     body = {
         "Status": status,
         "Reason": reason,
