@@ -1,13 +1,18 @@
-"""What `sam build` makes of this tree."""
+"""What `sam build` makes of this tree, and what SAM's transform makes of the template."""
 
+import json
 import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from local.programs import only_one
+from tests.template.concrete import Concrete
 from tests.template.parsed import ROOT
+from tests.template.scenarios import SCENARIOS
 
 NO_PYTHON_FOR_THE_LAYER = "The layer's bytecode needs Python"
 
@@ -21,6 +26,42 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if not (folder / "template.yaml").exists():  # the last thing that a build writes
             _build(folder)
     return folder
+
+
+Tool = Callable[[str, list[Any]], list[Any]]
+
+
+@pytest.fixture(scope="session")
+def sam_tool() -> Tool:
+    """tests/template/sam_tools.py, which needs the packages of the SAM CLI: a command and its input, for its output."""
+    subprocess.run(["local/bootstrap.sh", "sam"], cwd=ROOT, check=True)
+
+    def run(command: str, given: list[Any]) -> list[Any]:
+        done = subprocess.run(
+            [".local/sam/bin/python", "tests/template/sam_tools.py", command],
+            cwd=ROOT,
+            input=json.dumps(given),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return list(json.loads(done.stdout))
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def stacks(sam_tool: Tool) -> dict[str, Concrete]:
+    """The stack of each scenario."""
+    expanded = sam_tool("expand", [{"parameters": parameters} for parameters in SCENARIOS.values()])
+    return {name: Concrete(template, SCENARIOS[name]) for name, template in zip(SCENARIOS, expanded, strict=True)}
+
+
+@pytest.fixture(params=SCENARIOS)
+def stack(request: pytest.FixtureRequest, stacks: dict[str, Concrete]) -> Concrete:
+    """One of the stacks; a test that asks for it sees them all."""
+    return stacks[request.param]
 
 
 def _build(folder: Path) -> None:

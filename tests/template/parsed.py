@@ -1,10 +1,13 @@
 """template.yaml as Python values, its short-form functions in their long form: `!Ref X` is {"Ref": "X"}."""
 
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from local.container_access import WITHOUT_A_STACK
 
 ROOT = Path(__file__).parents[2]
 FUNCTION = "AWS::Serverless::Function"
@@ -49,23 +52,46 @@ def functions() -> dict[str, dict[str, Any]]:
 def routes() -> dict[str, str]:
     """Return the name of the function behind each route key."""
     return {
-        _route_key(event["Properties"]): name
-        for name, properties in functions().items()
-        for event in properties.get("Events", {}).values()
-        if event["Type"] == "HttpApi"
+        properties["RouteKey"]: _function_of(
+            integrations()[properties["Target"]["Fn::Sub"][len("integrations/${") : -1]]
+        )
+        for properties in resources("AWS::ApiGatewayV2::Route").values()
     }
 
 
-def default_environment(function: str) -> dict[str, str]:
-    """Return the variables that a function gets when every parameter keeps its default."""
-    return {name: _resolved(value) for name, value in functions()[function]["Environment"]["Variables"].items()}
+def integrations() -> dict[str, dict[str, Any]]:
+    """Return the properties of what lies between the routes and the functions, by name."""
+    return resources("AWS::ApiGatewayV2::Integration")
 
 
-def _route_key(event: dict[str, Any]) -> str:
-    return f"{event['Method']} {event['Path']}" if "Path" in event else "$default"
+def resources(kind: str) -> dict[str, dict[str, Any]]:
+    """Return the properties of the resources of one type, by name."""
+    return {
+        name: resource["Properties"] for name, resource in template()["Resources"].items() if resource["Type"] == kind
+    }
+
+
+def local_environment(function: str) -> dict[str, str]:
+    """Return the variables that a function gets without a stack, as in `sam local`."""
+    variables = functions()[function]["Environment"]["Variables"]
+    return {name: _resolved(value) for name, value in variables.items()} | WITHOUT_A_STACK
+
+
+def _target(route: dict[str, Any]) -> str:
+    """Return the name of a route's integration."""
+    named = re.fullmatch(r"integrations/\$\{(\w+)\}", route["Target"]["Fn::Sub"])
+    assert named
+    return named[1]
+
+
+def _function_of(integration: dict[str, Any]) -> str:
+    """Return the function whose live alias an integration calls."""
+    named = re.search(r"/functions/\$\{(\w+)\.Arn\}:live/invocations$", integration["IntegrationUri"]["Fn::Sub"])
+    assert named
+    return named[1]
 
 
 def _resolved(value: Any) -> str:
-    if isinstance(value, dict):
-        return str(template()["Parameters"][value["Ref"]]["Default"])
-    return str(value)
+    if not isinstance(value, dict):
+        return str(value)
+    return str(template()["Parameters"][value["Ref"]]["Default"]) if "Ref" in value else ""

@@ -54,11 +54,12 @@ def test_the_layer_is_small_enough(layer: Path) -> None:
 
 @pytest.mark.parametrize("name", sorted(functions()))
 def test_a_function_loads_with_the_layer_alone(name: str, build: Path, layer: Path) -> None:
+    module = functions()[name]["Handler"].rpartition(".")[0]
     modules = "from lending.adapters import aws_secrets, mysql_loans, redis_scores; import zoneinfo, tzdata"
 
     # -S: without this environment's own packages, which would stand in for what the layer lacks.
     loaded = subprocess.run(
-        [sys.executable, "-S", "-c", f"import app; {modules}; print(app.lambda_handler.__name__)"],
+        [sys.executable, "-S", "-c", f"import {module}; {modules}; print({module}.lambda_handler.__name__)"],
         cwd=build / name,
         env={"PYTHONPATH": str(layer)},
         capture_output=True,

@@ -14,7 +14,7 @@ from local.servers import Server
 from tests.emulator import Emulator
 from tests.fakes import Customer
 from tests.service import Database, a_loan
-from tests.template.parsed import default_environment
+from tests.template.parsed import local_environment
 
 pytestmark = pytest.mark.skipif(find_spec("awslambdaric") is None, reason="AWS's emulator and client are for Linux")
 
@@ -27,8 +27,8 @@ def emulators(build: Path, database: Database, redis_server: Server) -> Iterator
     database.add_customer(BORROWER, Customer(Decimal(100_000), Decimal(1_000_000)), [a_loan(), a_loan(), a_loan()])
     stores = database.environment | redis_server.environment
     with (
-        Emulator(CHECK_ELIGIBILITY, default_environment(CHECK_ELIGIBILITY) | stores, build) as check_eligibility,
-        Emulator(CREATE_LOAN, default_environment(CREATE_LOAN) | stores, build) as create_loan,
+        Emulator(CHECK_ELIGIBILITY, local_environment(CHECK_ELIGIBILITY) | stores, build) as check_eligibility,
+        Emulator(CREATE_LOAN, local_environment(CREATE_LOAN) | stores, build) as create_loan,
     ):
         yield {CHECK_ELIGIBILITY: check_eligibility, CREATE_LOAN: create_loan}
 

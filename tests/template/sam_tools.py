@@ -1,0 +1,68 @@
+"""What CloudFormation will see of template.yaml, and what cfn-lint says to it; run by the Python of .local/sam.
+
+`sam validate --lint` lints the template as it is written, which hides what SAM makes of it: versions, aliases, roles
+and the circles among them. Here it is expanded first, as AWS does it on deployment.
+
+    echo '[{"LogLevel": "DEBUG"}]' | .local/sam/bin/python tests/template/sam_tools.py expand
+    ... | .local/sam/bin/python tests/template/sam_tools.py lint
+
+`expand` reads a list of parameters, or of {"parameters": ..., "template": ...}, and prints the expanded templates;
+`lint` reads expanded templates and prints what is wrong with each.
+"""
+
+import contextlib
+import copy
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import boto3
+from cfnlint.api import ManualArgs, lint  # type: ignore[import-not-found]
+from samtranslator.parser.parser import Parser  # type: ignore[import-not-found]
+from samtranslator.translator.translator import Translator  # type: ignore[import-not-found]
+from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-not-found]
+
+TEMPLATE = Path(__file__).parents[2] / "template.yaml"
+REGION = "eu-west-1"
+CODE = "s3://artefacts/"
+
+
+def expand(parameters: dict[str, str], layer: str = "layer") -> dict[str, Any]:
+    """Return the template after SAM's transform; what `sam package` uploads is named, not there.
+
+    Args:
+        parameters: What differs from the defaults.
+        layer: Name of the layer's upload; another stands for another content.
+    """
+    template = copy.deepcopy(yaml_parse(TEMPLATE.read_text(encoding="utf-8")))
+    for name, resource in template["Resources"].items():
+        properties = resource.get("Properties", {})
+        if "CodeUri" in properties:
+            properties["CodeUri"] = CODE + name
+        if "ContentUri" in properties:
+            properties["ContentUri"] = CODE + layer
+    defaults = {name: parameter.get("Default", "") for name, parameter in template["Parameters"].items()}
+    session = boto3.Session(region_name=REGION)
+    translator = Translator(managed_policy_map={}, sam_parser=Parser(), boto_session=session)
+    expanded: dict[str, Any] = translator.translate(sam_template=template, parameter_values=defaults | parameters)
+    return expanded
+
+
+def complaints(template: dict[str, Any]) -> list[str]:
+    """Return what cfn-lint finds in an expanded template."""
+    found = lint(json.dumps(template), config=ManualArgs(regions=[REGION]))
+    return [f"{match.rule.id} at {'/'.join(map(str, match.path))}: {match.message}" for match in found]
+
+
+def main() -> None:
+    """Carry out the command."""
+    [command] = sys.argv[1:]
+    given = json.load(sys.stdin)
+    with contextlib.redirect_stdout(sys.stderr):  # the translator prints remarks
+        result = [expand(**each) for each in given] if command == "expand" else [complaints(each) for each in given]
+    json.dump(result, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+"""The stacks that the template can make: every condition both ways, and the combinations that people will ask for."""
+
+ACCOUNT = "arn:aws:secretsmanager:eu-west-1:123456789012:secret"
+KEY = "arn:aws:kms:eu-west-1:123456789012:key/0a1b2c3d-1111-2222-3333-444455556666"
+
+OWN_VPC = {"VpcId": "vpc-0123456789abcdef0", "SubnetIds": "subnet-0123456789abcdef0,subnet-0123456789abcdef1"}
+OWN_DATABASE = OWN_VPC | {"DbHost": "db.example.com", "DbSecretArn": f"{ACCOUNT}:database-AbCdEf"}
+OWN_CACHE = OWN_VPC | {"RedisHost": "cache.example.com"}
+
+SCENARIOS: dict[str, dict[str, str]] = {
+    "dev": {},
+    "staging": {"Stage": "staging", "AlarmEmail": "alarms@example.com"},
+    "prod": {"Stage": "prod", "SnapStart": "PublishedVersions"},
+    "prod with a proxy": {"Stage": "prod", "UseDbProxy": "true"},
+    "x86_64 and JWTs": {
+        "Architecture": "x86_64",
+        "JwtIssuer": "https://issuer.example.com/",
+        "JwtAudience": "lending",
+    },
+    "own VPC": OWN_VPC,
+    "own VPC, with a proxy": OWN_VPC | {"UseDbProxy": "true"},
+    "own database": OWN_DATABASE,
+    "own database, with a key and a security group": OWN_DATABASE
+    | {"DbSecretKeyArn": KEY, "DbSecurityGroupId": "sg-0123456789abcdef0", "DbPort": "3307"},
+    "own cache": OWN_CACHE,
+    "own cache, with a secret, a key and a security group": OWN_CACHE
+    | {
+        "RedisSecretArn": f"{ACCOUNT}:cache-AbCdEf",
+        "RedisSecretKeyArn": KEY,
+        "RedisSecurityGroupId": "sg-0123456789abcdef1",
+        "RedisTls": "false",
+    },
+    "own everything": OWN_DATABASE | OWN_CACHE,
+}
+"""Parameters, by the name of the stack."""
+
+ANOTHER_VALUE = {
+    "Architecture": "x86_64",
+    "BusinessTimezone": "Asia/Kolkata",
+    "LogLevel": "DEBUG",
+    "SnapStart": "PublishedVersions",
+    "UseDbProxy": "true",
+    "DbName": "loans",
+    "DbTlsCa": "/opt/certificates/rds.pem",
+    "RedisDb": "2",
+}
+"""A value other than the default of each parameter that a function's configuration follows."""
