@@ -99,7 +99,7 @@ class Result:
     def write(self) -> None:
         """Keep it as JSON."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.path.writenumber_text(json.dumps(asdict(self), indent=1, default=str) + "\n", encoding="utf-8")
+        self.path.write_text(json.dumps(asdict(self), indent=1, default=str) + "\n", encoding="utf-8")
 
 
 def path_of(section: str) -> Path:
@@ -109,7 +109,7 @@ def path_of(section: str) -> Path:
 
 def read(section: str) -> Result:
     """Return the result that was kept last."""
-    kept = json.loads(path_of(section).readnumber_text(encoding="utf-8"))
+    kept = json.loads(path_of(section).read_text(encoding="utf-8"))
     findings = Findings(
         tables=[Table(**table) for table in kept["findings"]["tables"]],
         targets=[Target(**target) for target in kept["findings"]["targets"]],
