@@ -34,7 +34,7 @@ from tests.protocol.processes import Seen, request, sweep, use_naive
 from tests.proxy import Action, Proxy
 from tests.service import a_loan
 
-LANES = 3
+LANES = 8
 READERS, WRITERS = (1, 3), (1, 2)
 SEATS = READERS[1] + WRITERS[1]
 SPREAD_SECONDS = 0.006
@@ -157,7 +157,7 @@ class Lane:
         self._seats = [self._seat() for _ in range(SEATS)]
         self._keeper = Environment(self._stores)
         stack.callback(self._keeper.close)
-        stack.callback(lambda: [seat.close() for seat in self._seats])
+        stack.callback(self._leave)
 
     def play(self, customer_id: int, tally: Tally) -> None:
         """Play one history and count what came of it."""
@@ -173,9 +173,13 @@ class Lane:
         seats = self._seats[: len(roles)]
         for seat, path in zip(seats, roles, strict=True):
             seat.begin(request, path, customer_id, rng.uniform(0, SPREAD_SECONDS))
-        happening = self._let_happen(fault, seats)
-        seen = [self._result(index) for index in range(len(seats))]
+        victim = rng.randrange(len(seats))
+        happening = self._let_happen(fault, seats[victim])
+        seen = [self._result(seat) for seat in seats]
         happening.join()
+        if fault is Fault.KILL:
+            seats[victim].close()
+            self._seats[victim] = self._seat()
         self._cache.fail(Fault.NONE)
 
         self._seats[0].begin(request, "/check-eligibility", customer_id, 0)
@@ -202,9 +206,9 @@ class Lane:
             if entry is not None and entry.loans != made:
                 tally.stale_entries[fault] += 1
 
-    def _let_happen(self, fault: Fault, seats: list[Environment]) -> threading.Timer:
+    def _let_happen(self, fault: Fault, victim: Environment) -> threading.Timer:
         events: dict[Fault, Callable[[], None]] = {
-            Fault.KILL: self._rng.choice(seats).kill,
+            Fault.KILL: victim.kill,
             Fault.FLUSH: self._cache.flush,
             Fault.FAILOVER: lambda: self._cache.fail_over(self._rng.uniform(0, SPREAD_SECONDS)),
         }
@@ -212,14 +216,16 @@ class Lane:
         timer.start()
         return timer
 
-    def _result(self, index: int) -> Seen | None:
+    def _result(self, seat: Environment) -> Seen | None:
         try:
-            seen: Seen = self._seats[index].result()
+            seen: Seen = seat.result()
         except EnvironmentKilledError:
-            self._seats[index].close()
-            self._seats[index] = self._seat()
             return None
         return seen
+
+    def _leave(self) -> None:
+        for seat in self._seats:
+            seat.close()
 
     def _seat(self) -> Environment:
         seat = Environment(self._stores)
@@ -230,13 +236,13 @@ class Lane:
 
 
 @contextmanager
-def lanes(mysql: Mapping[str, str], seed: int, *, naive: bool) -> Iterator[list[Lane]]:
+def lanes(mysql: Mapping[str, str], number_of_lanes: int, seed: int, *, naive: bool) -> Iterator[list[Lane]]:
     """Set up the lanes of a run."""
     with ExitStack() as stack:
-        yield [Lane(stack, mysql, number, seed + number, naive=naive) for number in range(LANES)]
+        yield [Lane(stack, mysql, number, seed + number, naive=naive) for number in range(number_of_lanes)]
 
 
-def run(mysql: Mapping[str, str], histories: int, seed: int, *, naive: bool) -> Tally:
+def run(mysql: Mapping[str, str], histories: int, seed: int, *, naive: bool, lanes_at_once: int = LANES) -> Tally:
     """Play so many histories of ours or of the naive protocol, on the server that these DB_* name."""
     tally = Tally()
     customers = iter(range(1, histories + 1))
@@ -250,7 +256,7 @@ def run(mysql: Mapping[str, str], histories: int, seed: int, *, naive: bool) -> 
                 return
             lane.play(customer_id, tally)
 
-    with lanes(mysql, seed, naive=naive) as all_lanes, ThreadPoolExecutor(LANES) as pool:
+    with lanes(mysql, lanes_at_once, seed, naive=naive) as all_lanes, ThreadPoolExecutor(lanes_at_once) as pool:
         for done in [pool.submit(work, lane) for lane in all_lanes]:
             done.result()
     return tally
