@@ -1,0 +1,127 @@
+"""Alarms and the dashboard look at metrics that exist: one on a misspelt metric or dimension is silent for ever."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tests.template.concrete import Concrete
+from tests.template.parsed import ROOT, functions
+
+# Source: the user guides of the services, "metrics and dimensions". REST APIs have 5XXError and ApiName instead.
+HTTP_API_METRICS = {"4xx", "5xx", "Count", "DataProcessed", "IntegrationLatency", "Latency"}
+DIMENSIONS = {
+    "AWS/ApiGateway": {"ApiId", "Stage"},
+    "AWS/Lambda": {"FunctionName"},
+    "AWS/RDS": {"DBInstanceIdentifier"},
+    "AWS/ElastiCache": {"CacheClusterId"},
+    "Lending": {"service"},
+}
+METRICS = {
+    "AWS/ApiGateway": HTTP_API_METRICS,
+    "AWS/Lambda": {"ConcurrentExecutions", "Errors", "Throttles"},
+    "AWS/RDS": {"CPUUtilization", "DatabaseConnections", "FreeStorageSpace", "ReadLatency", "WriteLatency"},
+    "AWS/ElastiCache": {"CurrConnections", "DatabaseMemoryUsagePercentage", "EngineCPUUtilization", "Evictions"},
+}
+SERVICES = {each["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"] for each in functions().values()}
+PROMISED = {
+    ("AWS/ApiGateway", "5xx"),
+    ("AWS/ApiGateway", "Latency"),
+    ("AWS/Lambda", "Errors"),
+    ("AWS/Lambda", "Throttles"),
+    ("Lending", "CacheMismatch"),
+    ("Lending", "CacheUnavailable"),
+    ("Lending", "OldestInvalidationSeconds"),
+    ("AWS/RDS", "CPUUtilization"),
+    ("AWS/RDS", "DatabaseConnections"),
+    ("AWS/RDS", "FreeStorageSpace"),
+    ("AWS/ElastiCache", "DatabaseMemoryUsagePercentage"),
+    ("AWS/ElastiCache", "EngineCPUUtilization"),
+}
+
+Metric = tuple[str, str, dict[str, Any]]
+
+
+def metrics_of_alarms(stack: Concrete) -> Iterator[Metric]:
+    for alarm in stack.of_type("AWS::CloudWatch::Alarm").values():
+        measured = [each["MetricStat"]["Metric"] for each in alarm.get("Metrics", []) if "MetricStat" in each]
+        for metric in measured or [alarm]:
+            dimensions = {each["Name"]: each["Value"] for each in metric["Dimensions"]}
+            yield metric["Namespace"], metric["MetricName"], dimensions
+
+
+def widgets(stack: Concrete) -> list[dict[str, Any]]:
+    text = stack.resources["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    return list(json.loads(text if isinstance(text, str) else text[0])["widgets"])
+
+
+def metrics_of_dashboard(stack: Concrete) -> Iterator[Metric]:
+    for widget in widgets(stack):
+        for row in widget["properties"].get("metrics", []):
+            names = [each for each in row if isinstance(each, str)]
+            if names:  # else it is computed from the others
+                yield names[0], names[1], dict(zip(names[2::2], names[3::2], strict=True))
+
+
+def metrics_in_code() -> set[str]:
+    """Return the metrics that the functions write."""
+    sources = [*Path(ROOT / "layers/common/lending").rglob("*.py"), *Path(ROOT / "functions").rglob("*.py")]
+    text = "".join(source.read_text(encoding="utf-8") for source in sources)
+    return set(re.findall(r'"([A-Z][a-z]+(?:[A-Z][a-z]+)*)"', text))
+
+
+def assert_exists(metric: Metric) -> None:
+    namespace, name, dimensions = metric
+    assert set(dimensions) == DIMENSIONS[namespace], metric
+    assert name in (metrics_in_code() if namespace == "Lending" else METRICS[namespace]), metric
+    if namespace == "Lending":
+        assert dimensions["service"] in SERVICES, metric
+
+
+def test_alarms_look_at_metrics_that_exist(stack: Concrete) -> None:
+    for metric in metrics_of_alarms(stack):
+        assert_exists(metric)
+
+
+def test_the_dashboard_shows_metrics_that_exist(stack: Concrete) -> None:
+    for metric in metrics_of_dashboard(stack):
+        assert_exists(metric)
+
+
+def test_what_was_promised_is_alarmed(stacks: dict[str, Concrete]) -> None:
+    assert {(namespace, name) for namespace, name, _ in metrics_of_alarms(stacks["prod"])} == PROMISED
+
+
+def test_brought_stores_have_alarms_of_their_own_elsewhere(stacks: dict[str, Concrete]) -> None:
+    namespaces = {namespace for namespace, _, _ in metrics_of_alarms(stacks["own everything"])}
+
+    assert namespaces == {"AWS/ApiGateway", "AWS/Lambda", "Lending"}
+
+
+def test_every_alarm_is_told_and_its_end_too(stack: Concrete) -> None:
+    for alarm in stack.of_type("AWS::CloudWatch::Alarm").values():
+        assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": "Alarms"}]
+        assert alarm["AlarmDescription"]
+
+
+def test_a_silent_refresh_rings_too(stack: Concrete) -> None:
+    """A schedule that does not run writes no metric at all."""
+    assert stack.resources["OldestInvalidationAlarm"]["Properties"]["TreatMissingData"] == "breaching"
+
+
+def test_the_dashboard_overlaps_nowhere_and_shows_hits_apart_from_misses(stack: Concrete) -> None:
+    places = [(each["x"], each["y"]) for each in widgets(stack)]
+    [log] = [each["properties"]["query"] for each in widgets(stack) if each["type"] == "log"]
+
+    assert len(set(places)) == len(places)
+    assert {x % 8 for x, _ in places} == {0}
+    assert all(each["width"] == 8 for each in widgets(stack))
+    assert {"CacheHit", "CacheMiss", "CacheBypass", "Latency"} <= set(re.findall(r"\b([A-Z][A-Za-z]+)\.0", log))
+
+
+def test_access_logs_are_json_without_anything_personal(stack: Concrete) -> None:
+    entry = json.loads(stack.resources["ApiStage"]["Properties"]["AccessLogSettings"]["Format"])
+
+    assert {"requestId", "route", "status", "latencyMs"} <= set(entry)
+    assert not [value for value in entry.values() if "sourceIp" in value or "userAgent" in value]

@@ -1,0 +1,169 @@
+"""Who may do what: the least that each needs, and yet all of it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.template.concrete import Concrete
+
+ROLES = ["CheckEligibilityRole", "CreateLoanRole", "RefreshCacheRole", "MigrateRole"]
+CANNOT_BE_NAMED = {
+    # network interfaces are made by Lambda under names of their own; traces have none
+    *("ec2:CreateNetworkInterface", "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets"),
+    *("ec2:DeleteNetworkInterface", "ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses"),
+    *("xray:PutTraceSegments", "xray:PutTelemetryRecords"),
+}
+
+Statement = dict[str, Any]
+
+
+def statements_of(stack: Concrete, role: str) -> Iterator[Statement]:
+    """Yield the statements of a role's policies, its managed ones included."""
+    properties = stack.resources[role]["Properties"]
+    for policy in properties.get("Policies", []):
+        yield from policy["PolicyDocument"]["Statement"]
+    for reference in properties.get("ManagedPolicyArns", []):
+        if isinstance(reference, dict) and "Ref" in reference:
+            yield from stack.resources[reference["Ref"]]["Properties"]["PolicyDocument"]["Statement"]
+
+
+def allowed(stack: Concrete, role: str) -> list[Statement]:
+    return [statement for statement in statements_of(stack, role) if statement["Effect"] == "Allow"]
+
+
+def actions(statement: Statement) -> set[str]:
+    given = statement["Action"]
+    return {given} if isinstance(given, str) else set(given)
+
+
+def listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_only_what_has_no_name_is_allowed_everywhere(role: str, stack: Concrete) -> None:
+    for statement in allowed(stack, role):
+        if "*" in listed(statement["Resource"]):
+            assert actions(statement) <= CANNOT_BE_NAMED
+        assert not [action for action in actions(statement) if "*" in action]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_function_may_do_no_more_than_it_needs(role: str, stack: Concrete) -> None:
+    needed = CANNOT_BE_NAMED | {
+        *("logs:CreateLogStream", "logs:PutLogEvents"),
+        *("secretsmanager:GetSecretValue", "kms:Decrypt"),
+        *(set() if role == "MigrateRole" else {"elasticache:Connect"}),
+    }
+
+    assert {action for statement in allowed(stack, role) for action in actions(statement)} <= needed
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_function_writes_to_its_own_log_alone(role: str, stack: Concrete) -> None:
+    name = role.removesuffix("Role")
+    [statement] = [each for each in allowed(stack, role) if "logs:PutLogEvents" in actions(each)]
+
+    assert statement["Resource"] == {"Fn::GetAtt": [f"{name}Logs", "Arn"]}
+    assert stack.resources[f"{name}Function"]["Properties"]["LoggingConfig"] == {"LogGroup": {"Ref": f"{name}Logs"}}
+    assert stack.resources[f"{name}Function"]["Properties"]["Role"] == {"Fn::GetAtt": [role, "Arn"]}
+
+
+@pytest.mark.parametrize("role", [*ROLES, "DbProxyRole"])
+def test_whoever_reads_a_secret_may_decrypt_it(role: str, stacks: dict[str, Concrete]) -> None:
+    """A secret under a customer managed key is refused, without a word about keys, to who may not use the key."""
+    for name in ("dev", "prod with a proxy", "own database, with a key and a security group"):
+        if role not in stacks[name].resources:
+            continue
+        granted = allowed(stacks[name], role)
+        secrets = [each["Resource"] for each in granted if "secretsmanager:GetSecretValue" in actions(each)]
+        keys = [each for each in granted if "kms:Decrypt" in actions(each)]
+        assert len(secrets) == 1
+        assert [each["Condition"]["StringEquals"]["kms:EncryptionContext:SecretARN"] for each in keys] == secrets
+
+
+def test_the_proxy_is_what_lets_its_role_exist(stacks: dict[str, Concrete]) -> None:
+    assert "DbProxyRole" in stacks["prod with a proxy"].resources
+
+
+def test_the_key_of_the_secret_is_the_key_that_is_granted(stacks: dict[str, Concrete]) -> None:
+    stack = stacks["dev"]
+    secret = stack.resources["Database"]["Properties"]["MasterUserSecret"]
+
+    [key] = [each for each in allowed(stack, "CreateLoanRole") if "kms:Decrypt" in actions(each)]
+
+    assert key["Resource"] == secret["KmsKeyId"] == {"Fn::GetAtt": ["Key", "Arn"]}
+
+
+@pytest.mark.parametrize("role", ["CheckEligibilityRole", "CreateLoanRole", "RefreshCacheRole"])
+def test_the_functions_may_log_in_to_the_cache_as_its_user(role: str, stacks: dict[str, Concrete]) -> None:
+    """ElastiCache asks for both: the cache that is entered, and the user as whom."""
+    stack = stacks["dev"]
+
+    [connect] = [each for each in allowed(stack, role) if "elasticache:Connect" in actions(each)]
+
+    cache, user = connect["Resource"]
+    assert cache["Fn::Sub"].endswith(":replicationgroup:${Cache}")
+    assert user == {"Fn::GetAtt": ["CacheUser", "Arn"]}
+    variables = stack.resources["CreateLoanFunction"]["Properties"]["Environment"]["Variables"]
+    assert variables["REDIS_IAM_USER"] == {"Ref": "CacheUser"}
+    assert variables["REDIS_IAM_CACHE"] == {"Ref": "Cache"}
+
+
+def test_your_own_caches_secret_may_be_read_and_decrypted(stacks: dict[str, Concrete]) -> None:
+    stack = stacks["own cache, with a secret, a key and a security group"]
+    variables = stack.resources["CreateLoanFunction"]["Properties"]["Environment"]["Variables"]
+    granted = allowed(stack, "CreateLoanRole")
+
+    secrets = [each["Resource"] for each in granted if "secretsmanager:GetSecretValue" in actions(each)]
+    contexts = [
+        each["Condition"]["StringEquals"]["kms:EncryptionContext:SecretARN"]
+        for each in granted
+        if "kms:Decrypt" in actions(each)
+    ]
+
+    assert variables["REDIS_SECRET_ID"] in secrets
+    assert variables["REDIS_SECRET_ID"] in contexts
+
+
+def test_the_key_serves_every_service_that_encrypts_with_it(stack: Concrete) -> None:
+    """Services that act for themselves, not for a caller, need the key's own policy: nothing says so when they fail."""
+    granted = {
+        str(statement["Principal"].get("Service")): statement
+        for statement in stack.resources["Key"]["Properties"]["KeyPolicy"]["Statement"]
+    }
+
+    encrypted_logs = [each for each in stack.of_type("AWS::Logs::LogGroup").values() if "KmsKeyId" in each]
+    [logs] = [statement for service, statement in granted.items() if "logs." in service]
+    assert encrypted_logs
+    assert [each for each in encrypted_logs if "LogGroupName" in each] == [], "the key is for the stack's own names"
+    assert logs["Condition"]["ArnLike"]["kms:EncryptionContext:aws:logs:arn"]["Fn::Sub"].endswith(
+        ":log-group:${AWS::StackName}-*"
+    )
+    assert stack.resources["Alarms"]["Properties"]["KmsMasterKeyId"] == {"Ref": "Key"}
+    assert {"kms:Decrypt", "kms:GenerateDataKey*"} <= actions(granted["cloudwatch.amazonaws.com"])
+
+
+def test_every_route_may_call_its_function_by_the_live_alias(stack: Concrete) -> None:
+    permissions = {
+        (str(each["FunctionName"]["Ref"]), each["SourceArn"]["Fn::Sub"].partition("${HttpApi}")[2])
+        for each in stack.of_type("AWS::Lambda::Permission").values()
+        if each["Principal"] == "apigateway.amazonaws.com"
+    }
+
+    assert permissions == {
+        ("CheckEligibilityFunctionAliaslive", "/*/POST/check-eligibility"),
+        ("CheckEligibilityFunctionAliaslive", "/*/$default"),
+        ("CreateLoanFunctionAliaslive", "/*/POST/create-loan"),
+    }
+
+
+def test_the_schedule_may_call_the_refresh_and_nothing_else(stack: Concrete) -> None:
+    [schedule] = stack.of_type("AWS::Scheduler::Schedule").values()
+    role = schedule["Target"]["RoleArn"]["Fn::GetAtt"][0]
+
+    [statement] = allowed(stack, role)
+
+    assert actions(statement) == {"lambda:InvokeFunction"}
+    assert statement["Resource"] == schedule["Target"]["Arn"] == {"Ref": "RefreshCacheFunctionAliaslive"}

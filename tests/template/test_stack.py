@@ -1,0 +1,161 @@
+"""What the stack is made of: safe by default, ready for failures in production, and without names that clash."""
+
+import json
+import tomllib
+from typing import Any
+
+import pytest
+
+from tests.template.concrete import Concrete
+from tests.template.parsed import ROOT, template
+from tests.template.scenarios import SCENARIOS
+
+API_FUNCTIONS = ["CheckEligibilityFunction", "CreateLoanFunction", "RefreshCacheFunction"]
+
+
+@pytest.mark.parametrize("name", API_FUNCTIONS)
+def test_new_code_waits_for_its_schema(name: str, stack: Concrete) -> None:
+    assert stack.resources[name]["DependsOn"] in ("Schema", ["Schema"])
+
+
+def test_the_schema_follows_the_migrations(stack: Concrete) -> None:
+    schema = stack.resources["Schema"]["Properties"]
+
+    assert schema["ServiceToken"] == {"Ref": "MigrateFunctionAliaslive"}
+    assert schema["MigrateVersion"]["Ref"].startswith("MigrateFunctionVersion")
+    assert stack.resources["MigrateFunction"]["Properties"]["Timeout"] < schema["ServiceTimeout"] <= 3600
+
+
+def test_the_schema_waits_for_the_ways_that_it_needs(stack: Concrete) -> None:
+    """Without them a first deployment would now and then fail, and a deletion would wait for an answer for an hour."""
+    after = {each["Ref"] for each in stack.resources["Schema"]["Properties"]["After"]}
+    needed = {
+        name
+        for name in stack.resources
+        if name
+        in {"SecretsManagerEndpoint", "S3Endpoint", "SubnetARoutes", "SubnetBRoutes", "FunctionsToYourEndpoints"}
+        or name.startswith(("FunctionsToEndpoint", "FunctionsToDatabase", "FunctionsToYourDatabase", "YourDatabase"))
+    }
+
+    assert after == needed
+
+
+def test_the_migration_goes_past_the_proxy(stacks: dict[str, Concrete]) -> None:
+    resources = stacks["prod with a proxy"].resources
+
+    def host(function: str) -> Any:
+        return resources[function]["Properties"]["Environment"]["Variables"]["DB_HOST"]
+
+    assert host("CreateLoanFunction") == {"Fn::GetAtt": ["DbProxy", "Endpoint"]}
+    assert host("MigrateFunction") == {"Fn::GetAtt": ["Database", "Endpoint.Address"]}
+
+
+def test_every_route_wants_a_signature_or_a_token(stack: Concrete) -> None:
+    routes = stack.of_type("AWS::ApiGatewayV2::Route").values()
+    with_tokens = bool(stack.of_type("AWS::ApiGatewayV2::Authorizer"))
+
+    assert len(routes) == 3
+    assert {route["AuthorizationType"] for route in routes} == {"JWT" if with_tokens else "AWS_IAM"}
+    assert all(("AuthorizerId" in route) == with_tokens for route in routes)
+
+
+def test_the_api_is_throttled(stack: Concrete) -> None:
+    settings = stack.resources["ApiStage"]["Properties"]["DefaultRouteSettings"]
+
+    assert int(settings["ThrottlingRateLimit"]) > 0
+    assert int(settings["ThrottlingBurstLimit"]) > 0
+
+
+def test_the_database_is_encrypted_private_and_entered_by_tls_and_a_rotated_secret(stacks: dict[str, Concrete]) -> None:
+    for stack in stacks.values():
+        for database in stack.of_type("AWS::RDS::DBInstance").values():
+            assert (database["Engine"], database["EngineVersion"]) == ("mysql", "8.4")
+            assert database["StorageEncrypted"] is True
+            assert database["PubliclyAccessible"] is False
+            assert database["ManageMasterUserPassword"] is True
+            assert "MasterUserPassword" not in database
+        for group in stack.of_type("AWS::RDS::DBParameterGroup").values():
+            assert group["Parameters"]["require_secure_transport"] == "1"
+
+
+def test_production_survives_the_loss_of_a_zone_and_of_a_hand_that_slips(stacks: dict[str, Concrete]) -> None:
+    database = stacks["prod"].resources["Database"]
+    cache = stacks["prod"].resources["Cache"]["Properties"]
+
+    assert database["Properties"]["MultiAZ"] is True
+    assert database["Properties"]["DeletionProtection"] is True
+    assert database["Properties"]["BackupRetentionPeriod"] >= 7
+    assert database["DeletionPolicy"] == database["UpdateReplacePolicy"] == "Snapshot"
+    assert (cache["NumCacheClusters"], cache["AutomaticFailoverEnabled"], cache["MultiAZEnabled"]) == (2, True, True)
+
+
+def test_the_cache_is_one_shard_with_tls_and_the_right_eviction(stacks: dict[str, Concrete]) -> None:
+    for stack in stacks.values():
+        for cache in stack.of_type("AWS::ElastiCache::ReplicationGroup").values():
+            assert cache["TransitEncryptionEnabled"] is True
+            assert cache["TransitEncryptionMode"] == "required"
+            assert cache["AtRestEncryptionEnabled"] is True
+            assert "NumNodeGroups" not in cache
+        for group in stack.of_type("AWS::ElastiCache::ParameterGroup").values():
+            assert group["Properties"] == {"maxmemory-policy": "allkeys-lru", "cluster-enabled": "no"}
+    variables = stacks["dev"].resources["CreateLoanFunction"]["Properties"]["Environment"]["Variables"]
+    assert (variables["REDIS_DB"], variables["REDIS_TLS"]) == ("1", "true")
+
+
+def test_a_new_network_lets_nothing_in_and_only_the_migration_out(stacks: dict[str, Concrete]) -> None:
+    stack = stacks["prod with a proxy"]
+    open_to_all = [
+        rule for rule in stack.of_type("AWS::EC2::SecurityGroupIngress").values() if "SourceSecurityGroupId" not in rule
+    ]
+    out = [rule for rule in stack.of_type("AWS::EC2::SecurityGroupEgress").values() if "CidrIp" in rule]
+
+    assert open_to_all == out == []
+    assert not {"AWS::EC2::InternetGateway", "AWS::EC2::NatGateway"} & {
+        each["Type"] for each in stack.resources.values()
+    }
+    for name, group in stack.of_type("AWS::EC2::SecurityGroup").items():
+        [rule] = group["SecurityGroupEgress"]
+        assert rule["CidrIp"] == ("0.0.0.0/0" if name == "MigrateSecurityGroup" else "127.0.0.1/32")
+
+
+def test_two_stacks_in_one_account_do_not_clash(stack: Concrete) -> None:
+    """A name of our own choosing has to hold the stack's."""
+    own_names = ("DBProxyName", "DashboardName", "GroupName", "RoleName", "UserGroupId", "UserId", "UserName")
+    for name, resource in stack.resources.items():
+        for key in (*own_names, "Name", "TopicName", "FunctionName", "LogGroupName"):
+            value = resource.get("Properties", {}).get(key)
+            inside_the_stack = resource["Type"] in {
+                "AWS::Lambda::Alias",
+                "AWS::ApiGatewayV2::Authorizer",
+                "Custom::Schema",
+            }
+            if value is None or value == "default" or inside_the_stack or _refers_to_a_resource(value, stack):
+                continue
+            assert "AWS::StackName" in json.dumps(value) or "AWS::StackId" in json.dumps(value), f"{name}.{key}"
+
+
+@pytest.mark.parametrize("environment", ["dev", "staging", "prod"])
+def test_a_stage_has_connections_for_all_its_environments_twice(environment: str) -> None:
+    """While an alias moves, the old version's environments keep theirs until the server ends them."""
+    config = tomllib.loads((ROOT / "samconfig.toml").read_text(encoding="utf-8"))
+    options = config[environment]["deploy"]["parameters"]
+    given = dict(each.split("=") for each in options["parameter_overrides"].split())
+    parameters = {name: each.get("Default") for name, each in template()["Parameters"].items()} | given
+
+    at_once = int(parameters["CheckEligibilityConcurrency"]) + int(parameters["CreateLoanConcurrency"]) + 2
+
+    assert set(given) <= set(template()["Parameters"])
+    assert given["Stage"] == environment
+    assert 2 * at_once <= int(parameters["DbMaxConnections"])
+
+
+def test_every_parameter_is_grouped_and_every_scenario_names_real_ones() -> None:
+    interface = template()["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+    grouped = [name for group in interface for name in group["Parameters"]]
+
+    assert sorted(grouped) == sorted(template()["Parameters"])
+    assert {name for each in SCENARIOS.values() for name in each} <= set(grouped)
+
+
+def _refers_to_a_resource(value: Any, stack: Concrete) -> bool:
+    return isinstance(value, dict) and value.get("Ref") in stack.resources
