@@ -4,7 +4,9 @@ import json
 import os
 import statistics
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -22,12 +24,13 @@ from local.run import FUNCTION_ENVIRONMENT
 from tests.emulator import ROOT
 
 WARM_UP_STARTS = 2
-CUSTOMER = 1
+KNOWN, FORGOTTEN = 1, 2
+"""The customer whose score is cached, and one whose is not."""
 LOANS = 10
 FIRST_ANSWER = Path(__file__).with_name("first_answer.py")
 
 PYTHON, BARE, TOOLS = "Python alone", "b: GET, EMI, JSON", "c: b, Logger, Metrics"
-OURS, SLOW = "ours", "ours without bytecode"
+OURS, MISS, SLOW = "ours", "ours, the first answer a miss", "ours without bytecode"
 
 
 class Started(NamedTuple):
@@ -45,12 +48,14 @@ class Environment:
     variables: dict[str, str]
     answer: str
     """What it should say of its answer."""
+    prepare: Callable[[], None] = lambda: None
+    """Done before each start."""
     resident_kib: list[int] = field(default_factory=list)
     """What each had in memory after it."""
 
     def as_subject(self) -> Subject:
         """Return it as something to be timed, until its answer is there."""
-        return Subject(call=lambda _: self._start(), prepare=lambda: None, expected=self._ended_well)
+        return Subject(call=lambda _: self._start(), prepare=self.prepare, expected=self._ended_well)
 
     def _start(self) -> Started:
         process = subprocess.Popen(
@@ -68,8 +73,8 @@ class Environment:
 
 def measure_section(stores: Stores, options: Options) -> Findings:
     """Start processes of each kind in turn."""
-    stores.add_customers([(CUSTOMER, LOANS)])
-    check(CUSTOMER)
+    stores.add_customers([(KNOWN, LOANS), (FORGOTTEN, LOANS)])
+    check(KNOWN)
     pinned = pin_apart(stores.processes)
     with TemporaryDirectory() as folder:
         environments = _environments(stores, build(Path(folder) / "built"), Path(folder))
@@ -92,25 +97,30 @@ def measure_section(stores: Stores, options: Options) -> Findings:
 
 def _environments(stores: Stores, built: Path, folder: Path) -> dict[str, Environment]:
     python = runtime_python()
-    event = folder / "event.json"
-    event.write_text(json.dumps(check_event(CUSTOMER)), encoding="utf-8")
     layer, function = built / "CommonLayer/python", built / CHECK_ELIGIBILITY
     slow_layer = without_bytecode(layer, folder / "layer")
-    variables = FUNCTION_ENVIRONMENT | stores.environment | {"PATH": os.defpath}
-    # Nowhere: the runtime cannot write bytecode either.
-    variables |= {"PYTHONDONTWRITEBYTECODE": "1"}
+    # Bytecode goes nowhere: the runtime cannot write any either.
+    variables = FUNCTION_ENVIRONMENT | stores.environment | {"PATH": os.defpath, "PYTHONDONTWRITEBYTECODE": "1"}
 
-    def answering(module: str, cache_status: str, *path: Path) -> Environment:
+    def answering(module: str, *path: Path, customer_id: int = KNOWN, cache_status: str = "") -> Environment:
+        event = folder / f"{customer_id}.json"
+        event.write_text(json.dumps(check_event(customer_id)), encoding="utf-8")
         command = [python, str(FIRST_ANSWER), module, str(event)]
-        paths = {"PYTHONPATH": os.pathsep.join(map(str, path))}
-        return Environment(command, variables | paths, f"200 {cache_status}".strip())
+        return Environment(
+            command,
+            variables | {"PYTHONPATH": os.pathsep.join(map(str, path))},
+            f"200 {cache_status}".strip(),
+            partial(stores.forget, FORGOTTEN),
+        )
 
+    hit = "credit-score; hit"
     return {
         PYTHON: Environment([python, "-c", "import os; os.write(2, b'200')"], variables, "200"),
-        BARE: answering("benchmarks.floors.bare", "", ROOT, layer),
-        TOOLS: answering("benchmarks.floors.tools", "", ROOT, layer),
-        OURS: answering("app", "credit-score; hit", function, layer),
-        SLOW: answering("app", "credit-score; hit", function, slow_layer),
+        BARE: answering("benchmarks.floors.bare", ROOT, layer),
+        TOOLS: answering("benchmarks.floors.tools", ROOT, layer),
+        OURS: answering("app", function, layer, cache_status=hit),
+        MISS: answering("app", function, layer, customer_id=FORGOTTEN, cache_status="credit-score; fwd=miss; stored"),
+        SLOW: answering("app", function, slow_layer, cache_status=hit),
     }
 
 

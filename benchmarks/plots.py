@@ -23,7 +23,7 @@ PLOTS = {
     "cold": "Median from the start of a process to its first answer, milliseconds (grey: floors)",
 }
 """The sections whose first table is drawn, with the titles."""
-FLOORS = ("a:", "b:", "c:", "Python")
+FLOORS = ("a", "b:", "c:", "Python")
 
 Bar = tuple[str, float]
 

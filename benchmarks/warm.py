@@ -3,11 +3,13 @@
 from decimal import Decimal
 from functools import partial
 from itertools import cycle
+from socket import create_connection, socket
 
 from benchmarks.floors import bare, empty, tools
 from benchmarks.interleaved import Sample, Subject, measure, timed
 from benchmarks.machine import pin_apart
 from benchmarks.options import Options
+from benchmarks.profile import profile_of
 from benchmarks.requests import CREATED, OK, calling, check, check_event, checking, create_event, creating, new_key
 from benchmarks.results import Cell, Findings, Table, Target
 from benchmarks.round_trips import Traffic, connecting_traffic_of, table_of, traffic_of
@@ -23,7 +25,9 @@ NEWCOMERS = range(2001, 2501)
 LOANS = 10
 """Of all the others."""
 
-EMPTY, BARE, TOOLS = "a: empty", "b: GET, EMI, JSON", "c: b, Logger, Metrics"
+EMPTY, PING = "a: empty", "a round trip to Redis (PING)"
+BARE, TOOLS = "b: GET, EMI, JSON", "c: b, Logger, Metrics"
+PONG = b"+PONG\r\n"
 HIT, APPROVED, KEYLESS = "hit", "create-loan, approved", "create-loan, approved, without a key"
 DECLINE, REPLAY = "create-loan, declined by the cache", "create-loan, replayed"
 
@@ -37,7 +41,9 @@ def measure_section(stores: Stores, options: Options) -> Findings:
     check(DECLINED)
     subjects = requests(stores)
     traffic = _traffic(stores, subjects)
-    samples = measure(_floors() | subjects, options.rounds, warm_up_rounds=WARM_UP_ROUNDS)
+    with create_connection((stores.redis_server.host, stores.redis_server.port)) as connection:
+        floors = _floors(connection)
+        samples = measure(floors | subjects, options.rounds, warm_up_rounds=WARM_UP_ROUNDS)
 
     strays = sum(sample.strays for sample in samples.values())
     ten, thousand = samples[_miss(10)], samples[_miss(1000)]
@@ -46,6 +52,7 @@ def measure_section(stores: Stores, options: Options) -> Findings:
             Table("Warm calls, in process", ["", "median us", "p99 us", "x b", "x c"], _rows(samples)),
             _promise(stores),
             table_of(traffic),
+            profile_of(HIT, subjects[HIT]),
         ],
         targets=[
             Target.of_ratio("hit / b", samples[HIT].ratio_to(samples[BARE]), 1.5),
@@ -86,10 +93,16 @@ def requests(stores: Stores) -> dict[str, Subject]:
     }
 
 
-def _floors() -> dict[str, Subject]:
+def _floors(redis_connection: socket) -> dict[str, Subject]:
     asked = partial(check_event, ASKED)
+
+    def ping(_: object) -> bytes:
+        redis_connection.sendall(b"PING\r\n")
+        return redis_connection.recv(len(PONG))
+
     return {
         EMPTY: calling(empty.lambda_handler, asked, lambda answer: answer["body"] == "{}"),
+        PING: Subject(ping, lambda: None, lambda answer: answer == PONG),
         BARE: calling(bare.lambda_handler, asked, lambda answer: "monthly_installment" in answer["body"]),
         TOOLS: calling(tools.lambda_handler, asked, lambda answer: "monthly_installment" in answer["body"]),
     }
