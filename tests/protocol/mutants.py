@@ -178,7 +178,7 @@ def _noticed_by(mutant: Mutant) -> str | None:
         source.write_text(text.replace(mutant.text, mutant.broken), encoding="utf-8")
         # Before the editable install, which leads to the sound tree.
         environment = os.environ | {"PYTHONPATH": str(tree / LENDING / "..")}
-        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--tb=no", *TESTS]
+        command = [sys.executable, "-m", "pytest", "-x", "-q", "--tb=no", *TESTS]
         run = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=False)
         if run.returncode == 0:
             return None

@@ -16,6 +16,9 @@ from lending.ports import CacheKeeper, LoanStore, Outbox, ScoreCache
 if TYPE_CHECKING:
     from lending.adapters.mysql_connection import MySQLConnection
 
+UPKEEP_TIMEOUT_SECONDS = 2.0
+"""For hundreds of commands in one round trip."""
+
 
 @cache
 def settings() -> Settings:
@@ -46,14 +49,23 @@ def loan_store() -> LoanStore:
 
 @cache
 def redis_connection() -> RedisConnection:
-    """Return the Redis connection; it opens when it is first used."""
+    """Return the Redis connection of requests; it opens when it is first used."""
+    return RedisConnection(settings(), _redis_login())
+
+
+@cache
+def upkeep_connection() -> RedisConnection:
+    """Return the Redis connection of the upkeep, for which nobody waits; it opens when it is first used."""
+    return RedisConnection(settings(), _redis_login(), UPKEEP_TIMEOUT_SECONDS)
+
+
+def _redis_login() -> LoginSource | None:
     given = settings()
-    login: LoginSource | None = None
     if given.redis_secret_id is not None:
-        login = SecretsManagerLogin(given.redis_secret_id)
-    elif given.redis_iam_user is not None:
-        login = ElastiCacheIamLogin(given.redis_iam_user, given.redis_iam_cache)
-    return RedisConnection(given, login)
+        return SecretsManagerLogin(given.redis_secret_id)
+    if given.redis_iam_user is not None:
+        return ElastiCacheIamLogin(given.redis_iam_user, given.redis_iam_cache)
+    return None
 
 
 @cache
@@ -66,7 +78,7 @@ def cache_keeper() -> CacheKeeper:
     """Return the cache as its upkeep sees it."""
     from lending.adapters.redis_keeper import RedisCacheKeeper
 
-    return RedisCacheKeeper(redis_connection())
+    return RedisCacheKeeper(upkeep_connection())
 
 
 def outbox() -> Outbox:
@@ -80,9 +92,10 @@ def close() -> None:
     """Close what is open and forget what is known, as the end of an environment would."""
     if database.cache_info().currsize:
         database().close()
-    if redis_connection.cache_info().currsize:
-        redis_connection().close()
-    for factory in (settings, database, loan_store, redis_connection, score_cache):
+    for connection in (redis_connection, upkeep_connection):
+        if connection.cache_info().currsize:
+            connection().close()
+    for factory in (settings, database, loan_store, redis_connection, upkeep_connection, score_cache):
         factory.cache_clear()
 
 

@@ -25,10 +25,17 @@ Command = tuple[Any, ...]
 class RedisConnection:
     """Opened on first use, kept while warm, and dropped once it has failed."""
 
-    def __init__(self, settings: Settings, login: LoginSource | None) -> None:
-        """Take where Redis is, and where the user and password come from, if it wants any."""
+    def __init__(self, settings: Settings, login: LoginSource | None, timeout_seconds: float | None = None) -> None:
+        """Take where Redis is, and how to enter it.
+
+        Args:
+            settings: Where Redis is.
+            login: Where the user and password come from, if it wants any.
+            timeout_seconds: How long to wait for a reply, where nobody else waits; None as long as a request can.
+        """
         self._settings = settings
         self._login = login
+        self._timeout_seconds = timeout_seconds
         self._connection: redis.Connection | None = None
         self._hurried = False
         self.breaker = Breaker()
@@ -116,7 +123,9 @@ class RedisConnection:
             username=login.user if login else None,
             password=login.password if login else None,
             socket_connect_timeout=HURRIED_TIMEOUT_SECONDS if self._hurried else CONNECT_TIMEOUT_SECONDS,
-            socket_timeout=HURRIED_TIMEOUT_SECONDS if self._hurried else SOCKET_TIMEOUT_SECONDS,
+            socket_timeout=HURRIED_TIMEOUT_SECONDS
+            if self._hurried
+            else self._timeout_seconds or SOCKET_TIMEOUT_SECONDS,
             # RESP2 and no driver_info: a connection costs one round trip (SELECT) instead of five.
             protocol=2,
             driver_info=None,
