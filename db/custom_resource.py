@@ -10,6 +10,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -78,6 +79,8 @@ def _connection() -> Iterator["pymysql.Connection[Cursor]"]:
     login: LoginSource = GivenLogin(settings.db_user, settings.db_password)
     if settings.db_secret_id is not None:
         login = SecretsManagerLogin(settings.db_secret_id)
+    if settings.db_tls_ca and not Path(settings.db_tls_ca).is_file():
+        raise InvalidSettingError(f"DB_TLS_CA: there is no {settings.db_tls_ca} in this runtime")
     user, password = login.renewed()  # this environment may remember the one before a rotation
     tls: dict[str, Any] = {"ssl_ca": settings.db_tls_ca, "ssl_verify_cert": True, "ssl_verify_identity": True}
     connection: pymysql.Connection[Cursor] = pymysql.connect(

@@ -1,0 +1,246 @@
+"""A deployment migrates the database, and CloudFormation is answered whatever happens."""
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from db import custom_resource, migrate
+from lending import wiring
+from local.lambda_context import LambdaContext
+from local.secrets_manager import put_login, start_secrets_manager, with_secret
+from local.servers import Server
+from tests.conftest import own_database
+from tests.service import Database, wired
+
+DB_SECRET = "lending/database"  # a name, not a secret
+
+
+@dataclass
+class CloudFormation:
+    """Waits at a signed URL, as the service does."""
+
+    url: str = ""
+    answers: list[dict[str, Any]] = field(default_factory=list)
+    content_types: list[str | None] = field(default_factory=list)
+    refuse: int = 0
+    """How many of the next answers are refused."""
+
+    def request(self, kind: str = "Create", *, context: LambdaContext | None = None) -> dict[str, Any]:
+        """Have the resource carry out a request; return its answer."""
+        event = {
+            "RequestType": kind,
+            "ResponseURL": self.url,
+            "StackId": "arn:aws:cloudformation:eu-west-1:123456789012:stack/lending/0a1b2c3d",
+            "RequestId": "5f0c2d1e",
+            "LogicalResourceId": "Schema",
+            "ResourceType": "Custom::Schema",
+            "ResourceProperties": {},
+        }
+        custom_resource.lambda_handler(event, context or LambdaContext("MigrateFunction", timeout_seconds=900))
+        return self.answers[-1]
+
+
+@pytest.fixture
+def cloudformation() -> Iterator[CloudFormation]:
+    waiting = CloudFormation()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_PUT(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            waiting.content_types.append(self.headers["content-type"])
+            if waiting.refuse:
+                waiting.refuse -= 1
+                self.send_error(503)
+                return
+            waiting.answers.append(json.loads(body))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        waiting.url = f"http://127.0.0.1:{server.server_port}/"
+        yield waiting
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def secrets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with start_secrets_manager(tmp_path_factory.mktemp("secrets")) as server:
+        yield server
+
+
+@pytest.fixture
+def empty_database(
+    mysql_environment: dict[str, str], secrets: Server, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Database]:
+    """A database without a schema, entered by its secret as in a stack; the functions are wired to it."""
+    with own_database(mysql_environment, "deployed") as database:
+        for name in ("DB_USER", "DB_PASSWORD"):
+            monkeypatch.delenv(name, raising=False)
+        with wired(with_secret(database.environment, secrets, DB_SECRET), monkeypatch):
+            yield database
+
+
+def migrations(database: Database) -> list[str]:
+    return [name for (name,) in database.execute("SELECT name FROM schema_migrations ORDER BY version")]
+
+
+def test_a_new_stack_finds_its_schema_made(empty_database: Database, cloudformation: CloudFormation) -> None:
+    answer = cloudformation.request("Create")
+
+    assert answer["Status"] == "SUCCESS"
+    assert answer["Reason"] == ", ".join(migrations(empty_database))
+    assert empty_database.execute("SELECT COUNT(*) FROM loans") == ((0,),)
+
+
+@pytest.mark.usefixtures("empty_database")
+def test_the_answer_is_what_cloudformation_expects(cloudformation: CloudFormation) -> None:
+    answer = cloudformation.request("Create")
+
+    assert answer["PhysicalResourceId"] == "schema"
+    assert answer["LogicalResourceId"] == "Schema"
+    assert answer["RequestId"] == "5f0c2d1e"
+    assert answer["StackId"].endswith("stack/lending/0a1b2c3d")
+    assert cloudformation.content_types == [""], "the URL's signature covers no other"
+
+
+@pytest.mark.usefixtures("empty_database")
+def test_an_update_with_nothing_new_does_nothing(cloudformation: CloudFormation) -> None:
+    cloudformation.request("Create")
+
+    assert cloudformation.request("Update") | {"Reason": ""} == cloudformation.answers[0] | {"Reason": ""}
+    assert cloudformation.answers[-1]["Reason"] == "nothing to do"
+
+
+def test_a_deletion_touches_nothing_even_without_a_database(
+    cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with wired({"DB_HOST": "nowhere.invalid", "DB_NAME": "lending", "DB_SECRET_ID": DB_SECRET}, monkeypatch):
+        assert cloudformation.request("Delete")["Status"] == "SUCCESS"
+
+
+@pytest.mark.usefixtures("empty_database")
+def test_a_migration_that_fails_fails_the_deployment_and_says_where(
+    cloudformation: CloudFormation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "0001_broken.sql").write_text("CREATE TABLE a (x INT);\nCREATE TABEL b (x INT);\n")
+    monkeypatch.setattr(custom_resource, "migrate", lambda connection: migrate.migrate(connection, tmp_path))
+
+    answer = cloudformation.request("Create")
+
+    assert answer["Status"] == "FAILED"
+    assert answer["Reason"].startswith("0001_broken.sql, statement 2: You have an error in your SQL syntax")
+    assert "see log group /aws/lambda/MigrateFunction, stream " in answer["Reason"]
+
+
+def test_a_rollback_leaves_the_schema_of_the_newer_version_and_succeeds(
+    empty_database: Database, cloudformation: CloudFormation
+) -> None:
+    """Otherwise the stack would be stuck in UPDATE_ROLLBACK_FAILED."""
+    cloudformation.request("Create")
+    empty_database.execute(
+        "INSERT INTO schema_migrations (version, name, checksum, finished_at) VALUES (9999, '9999_newer', '', NOW())"
+    )
+
+    assert cloudformation.request("Update")["Status"] == "SUCCESS"
+    assert "9999_newer" in migrations(empty_database)
+
+
+def test_a_new_stack_does_not_start_on_a_newer_schema(empty_database: Database, cloudformation: CloudFormation) -> None:
+    cloudformation.request("Create")
+    empty_database.execute(
+        "INSERT INTO schema_migrations (version, name, checksum, finished_at) VALUES (9999, '9999_newer', '', NOW())"
+    )
+
+    answer = cloudformation.request("Create")
+
+    assert answer["Status"] == "FAILED"
+    assert "the database has had 9999_newer" in answer["Reason"]
+
+
+def test_a_wrong_password_is_told_without_being_shown(
+    empty_database: Database, cloudformation: CloudFormation, secrets: Server
+) -> None:
+    put_login(secrets, DB_SECRET, empty_database.environment["DB_USER"], "swordfish")
+
+    answer = cloudformation.request("Create")
+
+    assert answer["Status"] == "FAILED"
+    assert "Access denied for user" in answer["Reason"]
+    assert "swordfish" not in json.dumps(answer)
+
+
+@pytest.mark.usefixtures("empty_database")
+def test_a_missing_secret_is_told(cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DB_SECRET_ID", "elsewhere")
+    wiring.close()
+
+    answer = cloudformation.request("Create")
+
+    assert answer["Status"] == "FAILED"
+    assert "The login for the store could not be fetched" in answer["Reason"]
+    assert "ResourceNotFoundException" in answer["Reason"]
+
+
+@pytest.mark.usefixtures("empty_database")
+def test_a_missing_ca_bundle_is_told(cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first connection of a stack is this one: what is wrong with TLS shows here, before any request."""
+    monkeypatch.setenv("DB_TLS_CA", "/nonexistent/bundle.pem")
+    wiring.close()
+
+    answer = cloudformation.request("Create")
+
+    assert answer["Status"] == "FAILED"
+    assert answer["Reason"].startswith("DB_TLS_CA: there is no /nonexistent/bundle.pem in this runtime")
+
+
+@pytest.mark.usefixtures("empty_database")
+def test_a_wrong_setting_is_told(cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DB_PORT", "many")
+    wiring.close()
+
+    assert "DB_PORT must be an integer" in cloudformation.request("Create")["Reason"]
+
+
+@pytest.mark.usefixtures("empty_database")
+def test_a_migration_that_takes_too_long_is_told_before_the_function_ends(
+    cloudformation: CloudFormation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "0001_slow.sql").write_text("DO SLEEP(30);\n")
+    monkeypatch.setattr(custom_resource, "migrate", lambda connection: migrate.migrate(connection, tmp_path))
+    started = time.monotonic()
+
+    answer = cloudformation.request(
+        context=LambdaContext("MigrateFunction", timeout_seconds=custom_resource.SECONDS_TO_ANSWER + 1)
+    )
+
+    assert answer["Status"] == "FAILED"
+    assert "the function's time was over" in answer["Reason"]
+    assert time.monotonic() - started < 10
+
+
+@pytest.mark.usefixtures("empty_database")
+def test_an_answer_that_gets_lost_is_sent_again(cloudformation: CloudFormation) -> None:
+    cloudformation.refuse = 2
+
+    assert cloudformation.request("Create")["Status"] == "SUCCESS"
+
+
+@pytest.mark.usefixtures("empty_database")
+def test_an_answer_that_cannot_be_sent_makes_lambda_try_again(cloudformation: CloudFormation) -> None:
+    cloudformation.refuse = 3
+
+    with pytest.raises(OSError, match="503"):
+        cloudformation.request("Create")
