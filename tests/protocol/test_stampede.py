@@ -1,0 +1,110 @@
+"""Two hundred checks at the same moment, of one cold customer and of two hundred: right answers, one fill each."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from decimal import Decimal
+from threading import Barrier
+from typing import NamedTuple
+
+import pytest
+
+from db.migrate import migrate
+from lending.adapters import redis_connection
+from lending.adapters.logins import GivenLogin
+from lending.adapters.mysql_connection import MySQLConnection
+from lending.adapters.mysql_loans import MySQLLoanStore
+from lending.adapters.redis_connection import RedisConnection
+from lending.adapters.redis_scores import RedisScoreCache
+from lending.config import Settings
+from lending.domain.loans import LoanApplication
+from lending.use_cases.cache_use import CacheOutcome, CacheUse
+from lending.use_cases.check_eligibility import check_eligibility
+from local.servers import Server, start_mysql
+from tests.conftest import TODAY
+from tests.fakes import Customer
+from tests.service import Database, a_loan, connect
+
+CHECKS = 200
+SALARIED = Customer(monthly_salary=Decimal(90000), approved_limit=Decimal(3000000))
+
+
+class Checked(NamedTuple):
+    """What one check came to."""
+
+    customer_id: int
+    credit_score: int
+    use: CacheUse
+
+
+@pytest.fixture(scope="module")
+def roomy_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    """A database whose server has room for all at once."""
+    folder = tmp_path_factory.mktemp("roomy")
+    with (
+        start_mysql(folder / "mysql", None, "--max-connections=300") as server,
+        connect(server.environment) as connection,
+    ):
+        migrate(connection)
+        database = Database(server.environment, connection)
+        for customer_id in range(1, CHECKS + 1):
+            # Customers differ in their score, so that no answer can be another's unnoticed.
+            database.add_customer(customer_id, SALARIED, [a_loan()] * (1 + customer_id % 10))
+        yield database
+
+
+def check_all_at_once(database: Database, redis_server: Server, customer_ids: Sequence[int]) -> list[Checked]:
+    """Check each from an environment of its own, all of them connected before the first one asks."""
+    settings = Settings.from_env(database.environment | redis_server.environment)
+    login = GivenLogin(database.environment["DB_USER"], database.environment["DB_PASSWORD"])
+    gate = Barrier(len(customer_ids))
+
+    def check(customer_id: int) -> Checked:
+        with closing(MySQLConnection(settings, login)) as mysql, closing(RedisConnection(settings, None)) as cache:
+            mysql.query("SELECT 1", {})
+            cache.ask("PING")
+            use = CacheUse()
+            gate.wait()
+            decision = check_eligibility(
+                LoanApplication(customer_id, Decimal(100000), Decimal(12), 12),
+                store=lambda: MySQLLoanStore(mysql),
+                scores=RedisScoreCache(cache),
+                today=TODAY,
+                cache_use=use,
+            )
+            return Checked(customer_id, decision.credit_score, use)
+
+    with ThreadPoolExecutor(len(customer_ids)) as pool:
+        return list(pool.map(check, customer_ids))
+
+
+def selects(database: Database) -> int:
+    """Return how many SELECTs the server has run."""
+    ((_, count),) = database.execute("SHOW GLOBAL STATUS LIKE 'Com_select'")
+    return int(count)
+
+
+@pytest.mark.parametrize(
+    "customer_ids", [[1] * CHECKS, range(1, CHECKS + 1)], ids=["one customer", "as many customers"]
+)
+def test_a_stampede_is_answered_right_and_fills_each_entry_once(
+    roomy_database: Database,
+    redis_server: Server,
+    customer_ids: Sequence[int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(redis_connection, "CONNECT_TIMEOUT_SECONDS", 10)
+    monkeypatch.setattr(redis_connection, "SOCKET_TIMEOUT_SECONDS", 10)
+    before = selects(roomy_database)
+
+    checked = check_all_at_once(roomy_database, redis_server, customer_ids)
+
+    own = CHECKS  # each environment's SELECT 1
+    misses = sum(check.use.outcome is CacheOutcome.MISS for check in checked)
+    assert selects(roomy_database) - before - own == misses, "a miss is one statement, a hit none"
+    assert sum(check.use.stored for check in checked) == len(set(customer_ids))
+    scores = {check.customer_id: check.credit_score for check in checked}
+    assert all(check.credit_score == scores[check.customer_id] for check in checked)
+    again = check_all_at_once(roomy_database, redis_server, customer_ids)
+    assert {check.use.outcome for check in again} == {CacheOutcome.HIT}
+    assert [check.credit_score for check in again] == [check.credit_score for check in checked]
