@@ -46,6 +46,11 @@ import: bootstrap ## Import CUSTOMERS=customers.csv LOANS=loans.csv into what DB
 	@$(PYTHON) -m db.migrate
 	@$(PYTHON) -m local.importer --customers "$(CUSTOMERS)" --loans "$(LOANS)"
 
+.PHONY: bench
+bench: bootstrap build ## Measure it against its floors (BENCH=warm for one section; a quarter of an hour)
+	$(PYTHON) -m benchmarks $(BENCH)
+	$(PYTHON) -m benchmarks report
+
 .PHONY: refresh
 refresh: bootstrap ## Sweep, warm and inspect the cache once, as the schedule does every minute
 	@$(PYTHON) -m local.servers exec -- sh -c '$(PYTHON) -m db.migrate && $(PYTHON) -m local.refresh'

@@ -2,10 +2,8 @@
 
 from typing import Any
 
-from aws_lambda_powertools.metrics import MetricUnit
-
 from lending import wiring
-from lending.observability import logger, metrics
+from lending.observability import COUNT, SECONDS, logger, write_metrics
 from lending.use_cases.refresh_cache import CacheRefresh, RefreshReport
 
 
@@ -42,9 +40,11 @@ def lambda_handler(_event: object, context: Any) -> dict[str, int]:
 
 
 def _count(report: RefreshReport) -> None:
-    metrics.add_metric("InvalidationsSwept", MetricUnit.Count, report.swept)
-    metrics.add_metric("OldestInvalidationSeconds", MetricUnit.Seconds, report.oldest_seconds)
-    metrics.add_metric("ScoresWarmed", MetricUnit.Count, report.warmed)
-    metrics.add_metric("ScoresInspected", MetricUnit.Count, report.inspected)
-    metrics.add_metric("CacheMismatch", MetricUnit.Count, len(report.mismatches))
-    metrics.flush_metrics()
+    measured = {
+        "InvalidationsSwept": (COUNT, report.swept),
+        "OldestInvalidationSeconds": (SECONDS, report.oldest_seconds),
+        "ScoresWarmed": (COUNT, report.warmed),
+        "ScoresInspected": (COUNT, report.inspected),
+        "CacheMismatch": (COUNT, len(report.mismatches)),
+    }
+    write_metrics(measured, {"failures": len(report.failures)})

@@ -5,10 +5,8 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from aws_lambda_powertools.metrics import MetricUnit
-
 from lending.domain.eligibility import Decision
-from lending.observability import logger, metrics
+from lending.observability import COUNT, MILLISECONDS, logger, write_metrics
 from lending.requests import Event
 from lending.responses import SERVER_ERROR, Response, cache_status, render_error
 from lending.use_cases.cache_use import CacheOutcome, CacheUse
@@ -58,13 +56,9 @@ class Call:
             self.count(METRIC_OF[self.cache_use.outcome])
         if self.cache_use.bypass in FAILURES:
             self.count("CacheUnavailable")
-        for name in self._counted:
-            metrics.add_metric(name, MetricUnit.Count, 1)
-        milliseconds = round((time.perf_counter() - self._started_at) * 1000, 3)
-        metrics.add_metric("Latency", MetricUnit.Milliseconds, milliseconds)
-        for name, value in {"request_id": self.request_id, "status": status, **self._metadata}.items():
-            metrics.add_metadata(name, value)
-        metrics.flush_metrics()
+        measured: dict[str, tuple[str, float]] = dict.fromkeys(self._counted, (COUNT, 1))
+        measured["Latency"] = (MILLISECONDS, round((time.perf_counter() - self._started_at) * 1000, 3))
+        write_metrics(measured, {"request_id": self.request_id, "status": status, **self._metadata})
 
 
 Operation = Callable[[Call], Response]

@@ -1,7 +1,6 @@
 """Loans as the rules see them: what is asked for, what is on record, when a new one ends."""
 
-from calendar import monthrange
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -61,4 +60,5 @@ def end_of_tenure(start: date, tenure_months: int) -> date:
     """
     years, month_index = divmod(start.month - 1 + tenure_months, 12)
     year, month = start.year + years, month_index + 1
-    return date(year, month, min(start.day, monthrange(year, month)[1]))
+    last_of_month = date(year + month // 12, month % 12 + 1, 1) - timedelta(days=1)
+    return min(date(year, month, 1) + timedelta(days=start.day - 1), last_of_month)
