@@ -24,7 +24,7 @@ INVOCATIONS = "/2015-03-31/functions/function/invocations"
 
 HOST = "127.0.0.1"
 READY_TIMEOUT_SECONDS = 10
-FUNCTION_TIMEOUT_SECONDS = 10  # as in template.yaml
+FUNCTION_TIMEOUT_SECONDS = 10  # of the API's functions in template.yaml
 STOP_TIMEOUT_SECONDS = 5
 
 
@@ -35,21 +35,33 @@ class FunctionError(Exception):
 class Emulator:
     """One execution environment of a built function. One call at a time: a second one, overlapping, would end it."""
 
-    def __init__(self, function: str, environment: Mapping[str, str], build: Path) -> None:
+    def __init__(
+        self,
+        function: str,
+        environment: Mapping[str, str],
+        build: Path,
+        *,
+        handler: str = "app.lambda_handler",
+        timeout_seconds: int = FUNCTION_TIMEOUT_SECONDS,
+    ) -> None:
         """Describe the environment; entering the context starts it.
 
         Args:
             function: The function's name in the template.
             environment: Its variables. Nothing of this process's own environment reaches it.
             build: The folder where `sam build` left its work.
+            handler: Module and name of its handler.
+            timeout_seconds: What the template gives it.
         """
+        self._handler = handler
+        self._timeout_seconds = timeout_seconds
         self._folder = build / function
         self._environment = {
             "PATH": os.defpath,
             # The layer wins over this Python's own packages, as /opt/python does over the runtime's.
             "PYTHONPATH": str(build / "CommonLayer/python"),
             "AWS_LAMBDA_FUNCTION_NAME": function,
-            "AWS_LAMBDA_FUNCTION_TIMEOUT": str(FUNCTION_TIMEOUT_SECONDS),
+            "AWS_LAMBDA_FUNCTION_TIMEOUT": str(timeout_seconds),
             **environment,
         }
         self._port = 0
@@ -64,7 +76,7 @@ class Emulator:
             *("--log-level", "error"),
             *("--runtime-interface-emulator-address", f"{HOST}:{self._port}"),
             *("--runtime-api-address", f"{HOST}:{_free_port()}"),
-            *(sys.executable, "-m", "awslambdaric", "app.lambda_handler"),
+            *(sys.executable, "-m", "awslambdaric", self._handler),
         ]
         self._process = subprocess.Popen(
             command, cwd=self._folder, env=self._environment, stdout=self._log, stderr=self._log
@@ -82,19 +94,19 @@ class Emulator:
         self._log.close()
 
     def invoke(self, event: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what the function answers to an event.
+        """Return what the function answers to an event; nothing is an empty answer.
 
         Raises:
             FunctionError: It did not answer.
         """
-        connection = http.client.HTTPConnection(HOST, self._port, timeout=FUNCTION_TIMEOUT_SECONDS + 5)
+        connection = http.client.HTTPConnection(HOST, self._port, timeout=self._timeout_seconds + 5)
         try:
             connection.request("POST", INVOCATIONS, json.dumps(event))
             answer = connection.getresponse().read().decode()
         finally:
             connection.close()
         try:
-            response = json.loads(answer)
+            response = json.loads(answer) or {}
         except json.JSONDecodeError:
             raise FunctionError(answer) from None
         if "errorType" in response:

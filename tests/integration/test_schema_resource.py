@@ -1,13 +1,9 @@
 """A deployment migrates the database, and CloudFormation is answered whatever happens."""
 
 import json
-import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,63 +12,17 @@ from lending import wiring
 from local.lambda_context import LambdaContext
 from local.secrets_manager import put_login, start_secrets_manager, with_secret
 from local.servers import Server
+from tests.cloudformation import CloudFormation, cloudformation_waits
 from tests.conftest import own_database
 from tests.service import Database, wired
 
 DB_SECRET = "lending/database"  # a name, not a secret
 
 
-@dataclass
-class CloudFormation:
-    """Waits at a signed URL, as the service does."""
-
-    url: str = ""
-    answers: list[dict[str, Any]] = field(default_factory=list)
-    content_types: list[str | None] = field(default_factory=list)
-    refuse: int = 0
-    """How many of the next answers are refused."""
-
-    def request(self, kind: str = "Create", *, context: LambdaContext | None = None) -> dict[str, Any]:
-        """Have the resource carry out a request; return its answer."""
-        event = {
-            "RequestType": kind,
-            "ResponseURL": self.url,
-            "StackId": "arn:aws:cloudformation:eu-west-1:123456789012:stack/lending/0a1b2c3d",
-            "RequestId": "5f0c2d1e",
-            "LogicalResourceId": "Schema",
-            "ResourceType": "Custom::Schema",
-            "ResourceProperties": {},
-        }
-        custom_resource.lambda_handler(event, context or LambdaContext("MigrateFunction", timeout_seconds=900))
-        return self.answers[-1]
-
-
 @pytest.fixture
 def cloudformation() -> Iterator[CloudFormation]:
-    waiting = CloudFormation()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_PUT(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            waiting.content_types.append(self.headers["content-type"])
-            if waiting.refuse:
-                waiting.refuse -= 1
-                self.send_error(503)
-                return
-            waiting.answers.append(json.loads(body))
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        waiting.url = f"http://127.0.0.1:{server.server_port}/"
+    with cloudformation_waits() as waiting:
         yield waiting
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture(scope="module")

@@ -19,13 +19,14 @@ NO_PYTHON_FOR_THE_LAYER = "The layer's bytecode needs Python"
 
 @pytest.fixture(scope="session")
 def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The built functions and layer, made once for all processes of a test run."""
-    own = tmp_path_factory.getbasetemp()
-    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "built"
-    with only_one("build"):
-        if not (folder / "template.yaml").exists():  # the last thing that a build writes
-            _build(folder)
-    return folder
+    """The built functions and layer for arm64, made once for all processes of a test run."""
+    return _built(tmp_path_factory, "arm64")
+
+
+@pytest.fixture(scope="session")
+def x86_64_build(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same for x86_64."""
+    return _built(tmp_path_factory, "x86_64")
 
 
 Tool = Callable[[str, list[Any]], list[Any]]
@@ -64,11 +65,23 @@ def stack(request: pytest.FixtureRequest, stacks: dict[str, Concrete]) -> Concre
     return stacks[request.param]
 
 
-def _build(folder: Path) -> None:
+def _built(tmp_path_factory: pytest.TempPathFactory, architecture: str) -> Path:
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / f"built for {architecture}"
+    with only_one("build"):
+        if not (folder / "template.yaml").exists():  # the last thing that a build writes
+            _build(folder, architecture)
+    return folder
+
+
+def _build(folder: Path, architecture: str) -> None:
     """Build; what has not changed since the last time comes from SAM's cache."""
     subprocess.run(["local/bootstrap.sh", "sam"], cwd=ROOT, check=True)
     made = subprocess.run(
-        [".local/sam/bin/sam", "build", "--build-dir", str(folder)],
+        [
+            *(".local/sam/bin/sam", "build", "--build-dir", str(folder)),
+            *("--parameter-overrides", f"Architecture={architecture}"),
+        ],
         cwd=ROOT,
         env=os.environ | {"SAM_CLI_TELEMETRY": "0"},
         capture_output=True,

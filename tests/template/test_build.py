@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.template.parsed import functions
+from tests.template.parsed import ROOT, functions
 
 MAX_LAYER_BYTES = 15_000_000
 MAGIC_NUMBER = (3571).to_bytes(2, "little") + b"\r\n"
@@ -40,6 +40,19 @@ def test_the_layer_is_the_same_for_every_processor(layer: Path) -> None:
     assert [file for file in layer.rglob("*") if file.suffix in {".so", ".dylib", ".pyd"}] == []
 
 
+def test_what_is_built_for_either_processor_is_the_same_byte_for_byte(build: Path, x86_64_build: Path) -> None:
+    artefacts = ["CommonLayer", *functions()]
+
+    assert [_contents(build / name) for name in artefacts] == [_contents(x86_64_build / name) for name in artefacts]
+
+
+def test_the_migration_brings_every_file_of_the_schema(build: Path) -> None:
+    migrations = sorted(file.name for file in (ROOT / "db").glob("*.sql"))
+
+    assert migrations
+    assert sorted(file.name for file in (build / "MigrateFunction/db").glob("*.sql")) == migrations
+
+
 def test_the_layer_holds_neither_boto3_nor_tests_nor_commands(layer: Path) -> None:
     names = {file.relative_to(layer).parts[0] for file in layer.rglob("*")}
 
@@ -68,3 +81,7 @@ def test_a_function_loads_with_the_layer_alone(name: str, build: Path, layer: Pa
     )
 
     assert loaded.stdout == "lambda_handler\n", loaded.stderr
+
+
+def _contents(folder: Path) -> dict[Path, bytes]:
+    return {file.relative_to(folder): file.read_bytes() for file in folder.rglob("*") if file.is_file()}

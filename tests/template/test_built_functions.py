@@ -10,14 +10,18 @@ from typing import Any
 import pytest
 
 from local.events import CHECK_ELIGIBILITY, CREATE_LOAN, SAMPLE_EVENTS, SampleEvent
+from local.secrets_manager import start_secrets_manager, with_secret
 from local.servers import Server
+from tests.cloudformation import cloudformation_waits
+from tests.conftest import own_database
 from tests.emulator import Emulator
 from tests.fakes import Customer
 from tests.service import Database, a_loan
-from tests.template.parsed import local_environment
+from tests.template.parsed import functions, local_environment
 
 pytestmark = pytest.mark.skipif(find_spec("awslambdaric") is None, reason="AWS's emulator and client are for Linux")
 
+REFRESH_CACHE, MIGRATE = "RefreshCacheFunction", "MigrateFunction"
 BORROWER = 1001  # of the sample events
 
 
@@ -69,6 +73,46 @@ def test_a_request_leaves_its_metrics_under_the_name_of_the_function(emulators: 
     assert line["service"] == "check-eligibility"
     assert line["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "Lending"
     assert line["CacheMiss"] == [1.0]
+
+
+def test_the_refresh_sweeps_what_a_loan_left_to_it(
+    build: Path, emulators: dict[str, Emulator], database: Database, redis_server: Server
+) -> None:
+    create = next(sample.load() for sample in SAMPLE_EVENTS if sample.name == "create_loan")
+    emulators[CREATE_LOAN].invoke(create)
+    environment = local_environment(REFRESH_CACHE) | database.environment | redis_server.environment
+
+    with Emulator(REFRESH_CACHE, environment, build, timeout_seconds=functions()[REFRESH_CACHE]["Timeout"]) as refresh:
+        report = refresh.invoke({"id": "from the schedule"})
+
+    assert report["swept"] == 1
+    assert report["mismatches"] == 0
+
+
+def test_a_deployment_makes_the_schema_and_the_functions_enter_by_the_same_secret(
+    build: Path, mysql_environment: dict[str, str], redis_server: Server, tmp_path: Path
+) -> None:
+    check = next(sample.load() for sample in SAMPLE_EVENTS if sample.name == "check_eligibility_unknown_customer")
+
+    with (
+        own_database(mysql_environment, "deployed") as empty,
+        start_secrets_manager(tmp_path / "secrets") as secrets,
+        cloudformation_waits() as cloudformation,
+    ):
+        stores = with_secret(empty.environment | redis_server.environment, secrets, "lending/database")
+        with Emulator(
+            MIGRATE,
+            local_environment(MIGRATE) | stores,
+            build,
+            handler=functions()[MIGRATE]["Handler"],
+            timeout_seconds=functions()[MIGRATE]["Timeout"],
+        ) as migrate:
+            migrate.invoke(cloudformation.event("Create"))
+        with Emulator(CHECK_ELIGIBILITY, local_environment(CHECK_ELIGIBILITY) | stores, build) as check_eligibility:
+            answer = check_eligibility.invoke(check)
+
+    assert cloudformation.answers[0]["Status"] == "SUCCESS", cloudformation.answers[0]["Reason"]
+    assert answer["statusCode"] == 404
 
 
 def _cache_status(answer: dict[str, Any]) -> str:
