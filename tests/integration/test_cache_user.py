@@ -1,0 +1,105 @@
+"""The cache's user, as template.yaml makes it on ElastiCache, may do all that the service does and nothing else."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+import redis
+
+from functions.refresh_cache import app as refresh_cache
+from local.lambda_context import LambdaContext
+from local.secrets_manager import put_login, start_secrets_manager
+from local.servers import Server, start_redis
+from tests.fakes import Customer
+from tests.service import Database, Service, a_loan, wired
+from tests.template.parsed import template
+
+CACHE_SECRET = "lending/cache"  # a name, not a secret
+USER, PASSWORD = "lending", "swordfish"
+ASHA = Customer(monthly_salary=Decimal(900_000), approved_limit=Decimal(30_000_000))
+
+
+def access_string(user: str) -> list[str]:
+    """Return what a user of the template may do, as arguments of ACL SETUSER."""
+    return str(template()["Resources"][user]["Properties"]["AccessString"]).split()
+
+
+@pytest.fixture
+def guarded_redis(tmp_path: Path) -> Iterator[Server]:
+    """A Redis of the test's own with the users that the template makes."""
+    with start_redis(tmp_path / "redis") as server:
+        with redis.Redis(host=server.host, port=server.port) as administrator:
+            administrator.execute_command("ACL", "SETUSER", USER, f">{PASSWORD}", *access_string("CacheUser"))
+            administrator.execute_command("ACL", "SETUSER", "administrator", "on", ">hunter2", "~*", "&*", "+@all")
+            administrator.execute_command("ACL", "SETUSER", "default", "reset", *access_string("CacheDefaultUser"))
+        yield server
+
+
+@pytest.fixture
+def administrator(guarded_redis: Server) -> Iterator["redis.Redis"]:
+    with redis.Redis(
+        host=guarded_redis.host, port=guarded_redis.port, db=1, username="administrator", password="hunter2"
+    ) as client:
+        yield client
+
+
+@pytest.fixture
+def service(
+    tmp_path: Path, database: Database, guarded_redis: Server, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Service]:
+    """The handlers, logged in to the cache as its user."""
+    with start_secrets_manager(tmp_path / "secrets") as secrets:
+        put_login(secrets, CACHE_SECRET, USER, PASSWORD)
+        stores = database.environment | guarded_redis.environment | secrets.environment
+        monkeypatch.setattr("lending.adapters.redis_connection.SOCKET_TIMEOUT_SECONDS", 2)
+        with wired(stores | {"REDIS_SECRET_ID": CACHE_SECRET}, monkeypatch):
+            yield Service()
+
+
+def test_it_may_do_all_that_the_service_does(
+    service: Service, database: Database, administrator: "redis.Redis"
+) -> None:
+    database.add_customer(1001, ASHA, [a_loan()] * 3)
+    before = administrator.info("errorstats")
+
+    cache_uses = [service.check(1001).cache_status for _ in range(2)]
+    administrator.expire("credit_score:1001", 60)  # so that the next hit notes it for renewal
+    cache_uses.append(service.check(1001).cache_status)
+    renewed = refresh_cache.lambda_handler({}, LambdaContext("refresh", timeout_seconds=50))
+    lent = service.create(1001)
+    declined = service.create(1001, loan_amount=9_999_999_999)
+    swept = refresh_cache.lambda_handler({}, LambdaContext("refresh", timeout_seconds=50))
+
+    assert cache_uses == ["fwd=miss; stored", "hit", "hit"]
+    assert (renewed["warmed"], renewed["inspected"], renewed["mismatches"]) == (1, 1, 0)
+    assert (lent.status, declined.status) == (201, 200)
+    assert swept["swept"] == 1
+    assert administrator.info("errorstats") == before, "Redis refused nothing"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("FLUSHALL",),
+        ("KEYS", "*"),
+        ("CONFIG", "GET", "*"),
+        ("GET", "somebody:else"),
+        ("EVAL", "return redis.call('GET', 'somebody:else')", "0"),
+        ("ACL", "LIST"),
+    ],
+)
+def test_it_may_do_nothing_else(guarded_redis: Server, command: tuple[str, ...]) -> None:
+    with (
+        redis.Redis(host=guarded_redis.host, port=guarded_redis.port, username=USER, password=PASSWORD, db=1) as client,
+        pytest.raises(redis.ResponseError, match=r"(?i)permission|NOPERM|can't access"),
+    ):
+        client.execute_command(*command)
+
+
+def test_nobody_comes_in_without_a_name(guarded_redis: Server) -> None:
+    with (
+        redis.Redis(host=guarded_redis.host, port=guarded_redis.port) as client,
+        pytest.raises(redis.AuthenticationError),
+    ):
+        client.ping()
