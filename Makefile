@@ -22,11 +22,13 @@ test: bootstrap ## Run all tests (PYTEST_ARGS="-k name" for some)
 	@$(PYTHON) -m local.servers exec -- $(PYTHON) -m pytest -n 2 $(PYTEST_ARGS)
 
 .PHONY: check
-check: bootstrap bootstrap-sam ## Check format, lint, types and the template
+check: bootstrap bootstrap-sam bootstrap-checkov ## Check format, lint, types and the template
 	$(PYTHON) -m ruff format --check
 	$(PYTHON) -m ruff check
 	$(PYTHON) -m mypy
+	$(SAM) validate
 	$(SAM) validate --lint
+	$(PYTHON) -m tests.template.checkov_stacks
 
 .PHONY: format
 format: bootstrap ## Format the code and fix what ruff can fix
@@ -87,9 +89,12 @@ LOCK := uv pip compile --quiet --universal --generate-hashes --python-version 3.
 requirements: ## Pin anew what requirements-*.in ask for (needs uv)
 	$(LOCK) --upgrade requirements-dev.in --output-file requirements-dev.txt
 	$(LOCK) --upgrade requirements-sam.in --output-file requirements-sam.txt
+	$(LOCK) --upgrade requirements-checkov.in --output-file requirements-checkov.txt
 
-.PHONY: bootstrap bootstrap-sam
+.PHONY: bootstrap bootstrap-sam bootstrap-checkov
 bootstrap:
 	@local/bootstrap.sh
 bootstrap-sam:
 	@local/bootstrap.sh sam
+bootstrap-checkov:
+	@local/bootstrap.sh checkov

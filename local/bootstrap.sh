@@ -1,8 +1,9 @@
 #!/bin/sh
 # Makes the project's Python environments under .local/:
 #
-#   local/bootstrap.sh        .local/venv, to run, test and check the project
-#   local/bootstrap.sh sam    .local/sam, which holds aws-sam-cli: its pins conflict with the rest
+#   local/bootstrap.sh            .local/venv, to run, test and check the project
+#   local/bootstrap.sh sam        .local/sam, which holds aws-sam-cli: its pins conflict with the rest
+#   local/bootstrap.sh checkov    .local/checkov, which holds checkov, for the same reason
 #
 # A second run does nothing unless the requirements or pyproject.toml changed. BOOTSTRAP_PYTHON names the interpreter
 # to use; without it Python 3.13, which Lambda runs, is looked for, and then the newest from 3.11 on.
@@ -97,8 +98,8 @@ up_to_date() { [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ] && "$folder/
 
 case ${1:-venv} in
 venv) folder=.local/venv requirements=requirements-dev.txt ;;
-sam) folder=.local/sam requirements=requirements-sam.txt ;;
-*) fail "usage: local/bootstrap.sh [sam]" ;;
+sam | checkov) folder=.local/$1 requirements=requirements-$1.txt ;;
+*) fail "usage: local/bootstrap.sh [sam|checkov]" ;;
 esac
 stamp=$folder/stamp
 # Scripts in an environment hold its absolute path, so a checkout that moved needs a new one.
