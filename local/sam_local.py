@@ -25,6 +25,7 @@ from lending.config import Settings
 from local.container_access import start_relay, write_sam_environment
 from local.events import SAMPLE_EVENTS, SampleEvent
 from local.run import prepare_database
+from local.secrets_manager import start_secrets_manager, with_secret
 from local.server import accepts_connections
 
 SAM = ".local/sam/bin/sam"
@@ -108,8 +109,11 @@ def main() -> None:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         environment_file = folder / "sam-env.json"
-        write_sam_environment(os.environ, environment_file)
-        relay = start_relay(os.environ, folder / "relay")
+        # The login comes from a secret, as in a stack.
+        secrets = stack.enter_context(start_secrets_manager(folder / "secrets"))
+        environment = with_secret(os.environ, secrets, "lending/database")
+        write_sam_environment(environment, environment_file)
+        relay = start_relay(environment, folder / "relay")
         if relay is not None:
             stack.callback(relay.stop)
         sam_local = SamLocal(environment_file)
