@@ -164,3 +164,16 @@ def test_another_customers_document_is_a_miss(
     assert answer.cache_status == "fwd=miss; stored"
     assert answer.body["customer_id"] == 1002
     assert answer.body["credit_score"] != 48
+
+
+@pytest.mark.parametrize("held", [b"lease:another", b"write:another"])
+def test_anothers_lease_or_marker_is_left_alone(
+    service: Service, redis_client: redis.Redis, asha: int, held: bytes
+) -> None:
+    redis_client.set("credit_score:1001", held)
+
+    answer = service.check(asha)
+
+    assert answer.status == 200
+    assert answer.cache_status == "fwd=miss"
+    assert redis_client.get("credit_score:1001") == held
