@@ -177,3 +177,18 @@ def test_anothers_lease_or_marker_is_left_alone(
     assert answer.status == 200
     assert answer.cache_status == "fwd=miss"
     assert redis_client.get("credit_score:1001") == held
+
+
+def test_a_lease_whose_reader_never_comes_back_ends_by_itself(service: Service, redis_client: redis.Redis) -> None:
+    service.check(999)  # unknown to the database: nothing to fill
+
+    assert (redis_client.get("credit_score:999") or b"").startswith(b"lease:")
+    assert 0 < redis_client.pttl("credit_score:999") <= 5_000
+
+
+@pytest.mark.usefixtures("service")
+def test_a_marker_outlives_every_transaction_and_no_more(redis_client: redis.Redis, asha: int) -> None:
+    wiring.score_cache().announce_write(asha)
+
+    # The database ends a transaction whose client has vanished after 300 s.
+    assert 300_000 < redis_client.pttl("credit_score:1001") <= 900_000
