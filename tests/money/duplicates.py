@@ -16,6 +16,7 @@ from tests.service import Answer
 FIRST_CUSTOMER = 2_000_001
 SALARY_FOR_MANY = Decimal(9_000_000)
 COME_AGAIN = {409, 503}
+PATIENCE_SECONDS = 30
 
 
 @dataclass
@@ -59,7 +60,10 @@ def _post(environments: Sequence[Environment], customer_id: int, counts: Counter
     """Post from all environments at once; those told to come again do."""
     answers: list[Answer] = []
     waiting = list(environments)
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while waiting:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"Still told to come again: {len(waiting)} callers of customer {customer_id}.")
         for environment in waiting:
             environment.begin(create_loan, {"customer_id": customer_id} | APPLICATION, f"key of {customer_id}")
         latest = [(environment, environment.result()) for environment in waiting]
