@@ -182,7 +182,9 @@ def test_anothers_lease_or_marker_is_left_alone(
 def test_a_lease_whose_reader_never_comes_back_ends_by_itself(service: Service, redis_client: redis.Redis) -> None:
     service.check(999)  # unknown to the database: nothing to fill
 
-    assert (redis_client.get("credit_score:999") or b"").startswith(b"lease:")
+    held = redis_client.get("credit_score:999")
+    assert isinstance(held, bytes)
+    assert held.startswith(b"lease:")
     assert 0 < redis_client.pttl("credit_score:999") <= 5_000
 
 
