@@ -12,7 +12,7 @@ import pytest
 from local.programs import only_one
 from tests.template.concrete import Concrete
 from tests.template.parsed import ROOT
-from tests.template.scenarios import SCENARIOS
+from tests.template.scenarios import ALL, SCENARIOS
 
 NO_PYTHON_FOR_THE_LAYER = "The layer's bytecode needs Python"
 
@@ -52,11 +52,40 @@ def sam_tool() -> Tool:
     return run
 
 
+class Templates:
+    """The template after SAM's transform, for the parameters of tests/template/scenarios.py."""
+
+    def __init__(self, expanded: list[dict[str, Any]]) -> None:
+        self._with_another_layer, *self._expanded = expanded
+
+    def expanded(self, parameters: dict[str, str]) -> dict[str, Any]:
+        return self._expanded[ALL.index(parameters)]
+
+    def stack(self, parameters: dict[str, str]) -> Concrete:
+        return Concrete(self.expanded(parameters), parameters)
+
+    def stack_with_another_layer(self) -> Concrete:
+        """A dev stack whose layer has changed, and nothing else."""
+        return Concrete(self._with_another_layer, {})
+
+
 @pytest.fixture(scope="session")
-def stacks(sam_tool: Tool) -> dict[str, Concrete]:
+def templates(tmp_path_factory: pytest.TempPathFactory, sam_tool: Tool) -> Templates:
+    """All of them, expanded once for all processes of a test run."""
+    file = _shared(tmp_path_factory) / "expanded.json"
+    with only_one("expanded"):
+        if not file.exists():
+            variants: list[dict[str, Any]] = [{"parameters": parameters} for parameters in ALL]
+            unfinished = file.with_suffix(".unfinished")
+            unfinished.write_text(json.dumps(sam_tool("expand", [{"parameters": {}, "layer": "another"}, *variants])))
+            unfinished.rename(file)
+    return Templates(json.loads(file.read_text()))
+
+
+@pytest.fixture(scope="session")
+def stacks(templates: Templates) -> dict[str, Concrete]:
     """The stack of each scenario."""
-    expanded = sam_tool("expand", [{"parameters": parameters} for parameters in SCENARIOS.values()])
-    return {name: Concrete(template, SCENARIOS[name]) for name, template in zip(SCENARIOS, expanded, strict=True)}
+    return {name: templates.stack(parameters) for name, parameters in SCENARIOS.items()}
 
 
 @pytest.fixture(params=SCENARIOS)
@@ -65,9 +94,14 @@ def stack(request: pytest.FixtureRequest, stacks: dict[str, Concrete]) -> Concre
     return stacks[request.param]
 
 
-def _built(tmp_path_factory: pytest.TempPathFactory, architecture: str) -> Path:
+def _shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder that all processes of a test run have in common."""
     own = tmp_path_factory.getbasetemp()
-    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / f"built for {architecture}"
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+def _built(tmp_path_factory: pytest.TempPathFactory, architecture: str) -> Path:
+    folder = _shared(tmp_path_factory) / f"built for {architecture}"
     with only_one("build"):
         if not (folder / "template.yaml").exists():  # the last thing that a build writes
             _build(folder, architecture)

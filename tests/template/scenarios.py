@@ -17,6 +17,7 @@ SCENARIOS: dict[str, dict[str, str]] = {
         "JwtIssuer": "https://issuer.example.com/",
         "JwtAudience": "lending",
     },
+    "restored": {"Stage": "prod", "DbSnapshot": "lending-before-the-accident"},
     "own VPC": OWN_VPC,
     "own VPC, with a proxy": OWN_VPC | {"UseDbProxy": "true"},
     "own database": OWN_DATABASE,
@@ -45,3 +46,30 @@ ANOTHER_VALUE = {
     "RedisDb": "2",
 }
 """A value other than the default of each parameter that a function's configuration follows."""
+
+RESTORED = {"DbSnapshot": "lending-before-the-accident"}
+
+LONGEST = ANOTHER_VALUE | {
+    "BusinessTimezone": "America/Argentina/Buenos_Aires",
+    "DbHost": "lending-production.cluster-c9akciq32rgw.eu-central-1.rds.amazonaws.com",
+    "RedisHost": "master.lending-production.ab12cd.euc1.cache.amazonaws.com",
+}
+"""As long as the values get that are ordinary."""
+
+IMPOSSIBLE = {
+    "JwtIssuer needs JwtAudience": {"JwtIssuer": "https://issuer.example.com/"},
+    "VpcId needs SubnetIds": {"VpcId": OWN_VPC["VpcId"]},
+    "Your own database needs VpcId": OWN_DATABASE | {"VpcId": ""},
+    "Your own database needs DbSecretArn": OWN_DATABASE | {"DbSecretArn": ""},
+    "UseDbProxy is for a new database": OWN_DATABASE | {"UseDbProxy": "true"},
+    "Your own cache needs VpcId": OWN_CACHE | {"VpcId": ""},
+}
+"""Parameters that cannot work, by the beginning of what is said of them."""
+
+CHANGES = {name: {name: value} for name, value in ANOTHER_VALUE.items()} | {
+    "own database": OWN_DATABASE | {"DbPort": "3307"},
+    "own cache": OWN_CACHE | {"RedisTls": "false"},
+}
+"""What a running dev stack may be told to change."""
+
+ALL = [*SCENARIOS.values(), *IMPOSSIBLE.values(), *CHANGES.values(), RESTORED, LONGEST]

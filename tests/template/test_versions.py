@@ -5,14 +5,12 @@ from typing import Any
 import pytest
 
 from tests.template.concrete import Concrete
-from tests.template.conftest import Tool
+from tests.template.conftest import Templates
 from tests.template.parsed import functions, template
-from tests.template.scenarios import ANOTHER_VALUE, OWN_CACHE, OWN_DATABASE
+from tests.template.scenarios import ANOTHER_VALUE, CHANGES, LONGEST, RESTORED
 
 FUNCTION_NAMES = sorted(functions())
 API_FUNCTIONS = ["CheckEligibilityFunction", "CreateLoanFunction"]
-CHANGES = {name: {name: value} for name, value in ANOTHER_VALUE.items()}
-BROUGHT = {"own database": OWN_DATABASE | {"DbPort": "3307"}, "own cache": OWN_CACHE | {"RedisTls": "false"}}
 
 
 def version_of(stack: Concrete, function: str) -> tuple[str, Any]:
@@ -30,15 +28,13 @@ def configuration_of(stack: Concrete, function: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", FUNCTION_NAMES)
-def test_a_change_in_the_layer_alone_is_a_new_version(name: str, sam_tool: Tool) -> None:
-    before, after = sam_tool("expand", [{"parameters": {}}, {"parameters": {}, "layer": "another"}])
-
-    assert version_of(Concrete(before, {}), name) != version_of(Concrete(after, {}), name)
+def test_a_change_in_the_layer_alone_is_a_new_version(name: str, templates: Templates) -> None:
+    assert version_of(templates.stack({}), name) != version_of(templates.stack_with_another_layer(), name)
 
 
-def test_every_parameter_that_a_function_follows_has_another_value_to_test_with(sam_tool: Tool) -> None:
+def test_every_parameter_that_a_function_follows_has_another_value_to_test_with(templates: Templates) -> None:
     """Whoever adds one is told to add it to the versions' descriptions, too."""
-    [expanded] = sam_tool("expand", [{"parameters": {}}])
+    expanded = templates.expanded({})
     followed = {
         name
         for name in template()["Parameters"]
@@ -50,11 +46,9 @@ def test_every_parameter_that_a_function_follows_has_another_value_to_test_with(
     assert followed - {"DbHost", "RedisHost", "RedisSecretArn"} == set(ANOTHER_VALUE)
 
 
-@pytest.mark.parametrize("change", [*CHANGES, *BROUGHT])
-def test_a_changed_setting_is_a_new_version(change: str, sam_tool: Tool) -> None:
-    parameters = (CHANGES | BROUGHT)[change]
-    before, after = sam_tool("expand", [{"parameters": {}}, {"parameters": parameters}])
-    stacks = Concrete(before, {}), Concrete(after, parameters)
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_changed_setting_is_a_new_version(change: str, templates: Templates) -> None:
+    stacks = templates.stack({}), templates.stack(CHANGES[change])
 
     changed = [name for name in FUNCTION_NAMES if len({str(configuration_of(each, name)) for each in stacks}) == 2]
 
@@ -64,15 +58,14 @@ def test_a_changed_setting_is_a_new_version(change: str, sam_tool: Tool) -> None
 
 
 @pytest.mark.parametrize("name", FUNCTION_NAMES)
-def test_a_description_is_short_enough_for_lambda(name: str, sam_tool: Tool) -> None:
-    parameters = ANOTHER_VALUE | {
-        "BusinessTimezone": "America/Argentina/Buenos_Aires",
-        "DbHost": "lending-production.cluster-c9akciq32rgw.eu-central-1.rds.amazonaws.com",
-        "RedisHost": "master.lending-production.ab12cd.euc1.cache.amazonaws.com",
-    }
-    [expanded] = sam_tool("expand", [{"parameters": parameters}])
+def test_a_restored_database_is_a_new_version(name: str, templates: Templates) -> None:
+    """Its address and its secret are others, which no value in the template tells."""
+    assert version_of(templates.stack({}), name) != version_of(templates.stack(RESTORED), name)
 
-    assert len(version_of(Concrete(expanded, parameters), name)[1]) <= 256
+
+@pytest.mark.parametrize("name", FUNCTION_NAMES)
+def test_a_description_is_short_enough_for_lambda(name: str, templates: Templates) -> None:
+    assert len(version_of(templates.stack(LONGEST), name)[1]) <= 256
 
 
 @pytest.mark.parametrize("name", FUNCTION_NAMES)
