@@ -43,8 +43,8 @@ def test_a_missing_python_is_refused_in_the_same_words(tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.version_info[:2] != (3, 13), reason="the layer is built by Python 3.13 alone")
 def test_certificates_of_ones_own_ship_beside_the_modules(tmp_path: Path) -> None:
     folder = tmp_path / "common"
-    for made in (folder / "lending", folder / "certificates"):
-        made.mkdir(parents=True)
+    for part in (folder / "lending", folder / "certificates"):
+        part.mkdir(parents=True)
     shutil.copy(ROOT / "layers/common/Makefile", folder)
     (folder / "requirements.txt").touch()
     (folder / "certificates/rds.pem").write_text("-----BEGIN CERTIFICATE-----\n")
