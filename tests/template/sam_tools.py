@@ -5,9 +5,11 @@ and the circles among them. Here it is expanded first, as AWS does it on deploym
 
     echo '[{"LogLevel": "DEBUG"}]' | .local/sam/bin/python tests/template/sam_tools.py expand
     ... | .local/sam/bin/python tests/template/sam_tools.py lint
+    echo '[]' | .local/sam/bin/python tests/template/sam_tools.py routes
 
 `expand` reads a list of parameters, or of {"parameters": ..., "template": ...}, and prints the expanded templates;
-`lint` reads expanded templates and prints what is wrong with each.
+`lint` reads expanded templates and prints what is wrong with each. `routes` prints those that `sam local start-api`
+would serve: pairs of a path and a function.
 """
 
 import contextlib
@@ -19,6 +21,8 @@ from typing import Any
 
 import boto3
 from cfnlint.api import ManualArgs, lint  # type: ignore[import-not-found]
+from samcli.lib.providers.api_provider import ApiProvider  # type: ignore[import-not-found]
+from samcli.lib.providers.sam_stack_provider import SamLocalStackProvider  # type: ignore[import-not-found]
 from samtranslator.parser.parser import Parser  # type: ignore[import-not-found]
 from samtranslator.translator.translator import Translator  # type: ignore[import-not-found]
 from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-not-found]
@@ -55,12 +59,25 @@ def complaints(template: dict[str, Any]) -> list[str]:
     return [f"{match.rule.id} at {'/'.join(map(str, match.path))}: {match.message}" for match in found]
 
 
+def local_routes() -> list[tuple[str, str]]:
+    """Return what `sam local start-api` finds in the template, with the options of samconfig.toml."""
+    stacks, _ = SamLocalStackProvider.get_stacks(str(TEMPLATE))
+    served = ApiProvider(stacks, cwd=str(TEMPLATE.parent), disable_authorizer=True).routes
+    return sorted((route.path, route.function_name) for route in served)
+
+
 def main() -> None:
     """Carry out the command."""
     [command] = sys.argv[1:]
     given = json.load(sys.stdin)
     with contextlib.redirect_stdout(sys.stderr):  # the translator prints remarks
-        result = [expand(**each) for each in given] if command == "expand" else [complaints(each) for each in given]
+        result: list[Any]
+        if command == "expand":
+            result = [expand(**each) for each in given]
+        elif command == "lint":
+            result = [complaints(each) for each in given]
+        else:
+            result = local_routes()
     json.dump(result, sys.stdout)
 
 

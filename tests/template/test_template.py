@@ -10,6 +10,7 @@ from lending.adapters import mysql_connection
 from local import front, lambda_context
 from local.container_access import HOST_FROM_CONTAINERS, SAM_ENV, WITHOUT_A_STACK
 from local.run import FUNCTION_ENVIRONMENT
+from tests.template.conftest import Tool
 from tests.template.parsed import ROOT, functions, integrations, local_environment, routes, template
 
 LAYER = ROOT / "layers/common"
@@ -118,6 +119,13 @@ def test_sam_local_knows_every_variable_that_a_function_has_from_a_stack() -> No
         }
         given = {variable for variable in from_a_stack if variable.endswith(("_HOST", "_PORT"))}
         assert from_a_stack - given <= set(WITHOUT_A_STACK)
+
+
+def test_sam_local_serves_the_routes(sam_tool: Tool) -> None:
+    """It reads no more than the first kind of API that it meets in the template."""
+    served = dict(sam_tool("routes", []))
+
+    assert served == {route.removeprefix("POST "): function for route, function in routes().items()}
 
 
 @pytest.mark.parametrize("command", ["local_invoke", "local_start_api"])
