@@ -11,7 +11,7 @@ import redis
 
 from db.migrate import migrate
 from lending import wiring
-from lending.adapters import redis_connection
+from lending.adapters import redis_connection, redis_scores
 from local.servers import Server, start_mysql, start_redis
 from tests.service import Database, Service, connect, wired
 
@@ -91,5 +91,8 @@ def service(database: Database, redis_server: Server, monkeypatch: pytest.Monkey
     monkeypatch.setattr(wiring, "today", lambda: TODAY)
     # A busy machine may well be slower than a cache that is worth its while; outages have tests of their own.
     monkeypatch.setattr(redis_connection, "SOCKET_TIMEOUT_SECONDS", 2)
+    monkeypatch.setattr(redis_connection, "SLOW_SECONDS", 2)
+    monkeypatch.setattr(redis_scores, "PEEK_TIMEOUT_SECONDS", 2)
+    monkeypatch.setattr(redis_scores, "WRITE_TIMEOUT_SECONDS", 2)
     with wired(database.environment | redis_server.environment, monkeypatch):
         yield Service()

@@ -167,17 +167,18 @@ class FakeScoreCache:
         self.held[profile.customer_id] = profile
         return True
 
-    def announce_write(self, customer_id: int) -> bytes:
-        token = b"write:%d" % next(self._tokens)
+    def announce_write(self, customer_id: int, again: bytes | None = None) -> bytes:
+        token = again or b"write:%d" % next(self._tokens)
         if not self.away:
             self.held[customer_id] = token
         return token
 
-    def finish_write(self, customer_id: int, token: bytes) -> None:
+    def finish_write(self, customer_id: int, token: bytes) -> bool:
         held = self.held.get(customer_id)
         another_writes = isinstance(held, bytes) and held.startswith(b"write:") and held != token
         if not self.away and not another_writes:
             self.held.pop(customer_id, None)
+        return not self.away
 
     def retract_write(self, customer_id: int, token: bytes) -> None:
         if not self.away and self.held.get(customer_id) == token:

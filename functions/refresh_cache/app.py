@@ -32,7 +32,7 @@ def lambda_handler(_event: object, context: Any) -> dict[str, int]:
         raise report.failures[0]
     return {
         "swept": report.swept,
-        "oldest_seconds": report.oldest_seconds,
+        "oldest_seconds": report.oldest_seconds or 0,
         "warmed": report.warmed,
         "inspected": report.inspected,
         "mismatches": len(report.mismatches),
@@ -40,11 +40,12 @@ def lambda_handler(_event: object, context: Any) -> dict[str, int]:
 
 
 def _count(report: RefreshReport) -> None:
-    measured = {
+    measured: dict[str, tuple[str, float]] = {
         "InvalidationsSwept": (COUNT, report.swept),
-        "OldestInvalidationSeconds": (SECONDS, report.oldest_seconds),
         "ScoresWarmed": (COUNT, report.warmed),
         "ScoresInspected": (COUNT, report.inspected),
         "CacheMismatch": (COUNT, len(report.mismatches)),
     }
+    if report.oldest_seconds is not None:
+        measured["OldestInvalidationSeconds"] = (SECONDS, report.oldest_seconds)
     write_metrics(measured, {"failures": len(report.failures)})

@@ -13,7 +13,7 @@ from mypy_boto3_secretsmanager import SecretsManagerClient
 
 from db.migrate import migrate
 from lending import wiring
-from lending.adapters import aws_secrets, redis_connection
+from lending.adapters import aws_secrets, redis_connection, redis_scores
 from lending.adapters.aws_secrets import SecretsManagerLogin
 from local.servers import Server, start_mysql, start_redis
 from tests.conftest import TODAY
@@ -77,7 +77,9 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """The day is TODAY, and Redis may take its time: outages have tests of their own."""
     monkeypatch.setattr(wiring, "today", lambda: TODAY)
     monkeypatch.setattr(redis_connection, "CONNECT_TIMEOUT_SECONDS", 2)
-    monkeypatch.setattr(redis_connection, "HURRIED_TIMEOUT_SECONDS", 2)
+    monkeypatch.setattr(redis_connection, "SLOW_SECONDS", 2)
+    monkeypatch.setattr(redis_scores, "PEEK_TIMEOUT_SECONDS", 2)
+    monkeypatch.setattr(redis_scores, "WRITE_TIMEOUT_SECONDS", 2)
     monkeypatch.setattr(redis_connection, "SOCKET_TIMEOUT_SECONDS", 2)
     return monkeypatch
 

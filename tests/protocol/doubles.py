@@ -10,7 +10,7 @@ from typing import Any
 
 from lending.adapters.breaker import Breaker
 from lending.adapters.redis_connection import Command, RedisConnection
-from lending.adapters.redis_scores import FILL, FINISH, LOOK_UP, REPLACE, RETRACT
+from lending.adapters.redis_scores import FILL, FINISH, LOOK_UP, PEEK, REPLACE, RETRACT
 from lending.domain.loans import CreditRecord
 from lending.ports import CacheAwayError, Invalidation
 from tests.fakes import FakeLoanStore, FakeTransaction
@@ -55,8 +55,6 @@ class RedisDouble:
     def _get(self, key: str) -> bytes | None:
         return self.values.get(key)
 
-    _getex = _get
-
     def _set(self, key: str, value: str | bytes, *_options: object) -> bytes:
         self.values[key] = value if isinstance(value, bytes) else value.encode()
         return b"OK"
@@ -72,6 +70,9 @@ class RedisDouble:
         if held is None:
             self.values[key] = lease
         return held
+
+    def peek(self, key: str, *_options: object) -> bytes | None:
+        return self.values.get(key)
 
     def replace(self, key: str, seen: bytes, value: str | bytes, *_options: object) -> int:
         if self.values.get(key, seen) != seen:
@@ -97,6 +98,7 @@ class RedisDouble:
 
 SCRIPTS: dict[str, Callable[..., Any]] = {
     LOOK_UP: RedisDouble.look_up,
+    PEEK: RedisDouble.peek,
     REPLACE: RedisDouble.replace,
     FILL: RedisDouble.fill,
     FINISH: RedisDouble.finish,
@@ -116,7 +118,7 @@ class SteppedConnection(RedisConnection):
         self.delayed: list[Sequence[Any]] = []
         """Commands that the client has given up on and that have not arrived yet."""
 
-    def ask(self, *command: Any, hurried: bool = False) -> Any:
+    def ask(self, *command: Any, timeout_seconds: float | None = None) -> Any:
         self._step("redis")
         fault = self._fault(command)
         if fault == "late":
@@ -127,7 +129,7 @@ class SteppedConnection(RedisConnection):
             raise CacheAwayError("unavailable")
         return reply
 
-    def ask_all(self, commands: Sequence[Command], *, hurried: bool = False) -> list[Any]:
+    def ask_all(self, commands: Sequence[Command], *, timeout_seconds: float | None = None) -> list[Any]:
         return [self.ask(*command) for command in commands]
 
 

@@ -37,11 +37,11 @@ class NaiveScoreCache:
     def fill(self, lease: bytes, profile: CreditProfile) -> bool:
         return self._tell("SET", key_of(profile.customer_id), to_document(profile), "EX", TTL_SECONDS)
 
-    def announce_write(self, customer_id: int) -> bytes:
+    def announce_write(self, customer_id: int, again: bytes | None = None) -> bytes:
         return b""
 
-    def finish_write(self, customer_id: int, token: bytes) -> None:
-        self._tell("DEL", key_of(customer_id))
+    def finish_write(self, customer_id: int, token: bytes) -> bool:
+        return self._tell("DEL", key_of(customer_id))
 
     def retract_write(self, customer_id: int, token: bytes) -> None:
         pass

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lending.adapters.redis_connection import RedisConnection
-from lending.adapters.redis_scores import FILL, FINISH, LOOK_UP, REPLACE, RETRACT
+from lending.adapters.redis_scores import FILL, FINISH, LOOK_UP, PEEK, REPLACE, RETRACT
 from lending.config import Settings
 from local.servers import Server
 from tests.protocol.doubles import RedisDouble
@@ -16,10 +16,10 @@ from tests.protocol.doubles import RedisDouble
 VALUES = st.sampled_from([b"lease:1", b"lease:2", b"write:1", b"write:2", b'{"v":1}', b'{"v":2}', b"junk"])
 COMMANDS = st.one_of(
     st.just(("GET", "k")),
-    st.just(("GETEX", "k")),
+    st.just(("EVAL", PEEK, 1, "k", 2048)),
     st.just(("DEL", "k")),
     st.tuples(st.just("SET"), st.just("k"), VALUES, st.just("PX"), st.just(900_000)),
-    st.builds(lambda lease: ("EVAL", LOOK_UP, 2, "k", "expiring", lease, 900_000, 0, 1), VALUES),
+    st.builds(lambda lease: ("EVAL", LOOK_UP, 2, "k", "expiring", lease, 900_000, 0, 1, 2048), VALUES),
     st.builds(lambda seen, new: ("EVAL", REPLACE, 1, "k", seen, new, 900_000), VALUES, VALUES),
     st.builds(lambda seen, new: ("EVAL", FILL, 1, "k", seen, new, 900), VALUES, VALUES),
     st.builds(lambda token: ("EVAL", FINISH, 1, "k", token), VALUES),

@@ -102,11 +102,20 @@ class ScoreCache(Protocol):
     def fill(self, lease: bytes, profile: CreditProfile) -> bool:
         """Keep a profile that was read after the lease was taken; False when the lease no longer holds."""
 
-    def announce_write(self, customer_id: int) -> bytes:
-        """Drop the entry and let none be filled until the write is over; return the write's token."""
+    def announce_write(self, customer_id: int, again: bytes | None = None) -> bytes:
+        """Drop the entry and let none be filled until the write is over; return the write's token.
 
-    def finish_write(self, customer_id: int, token: bytes) -> None:
-        """After the commit: drop the entry and let it be filled again, unless another write is under way."""
+        Args:
+            customer_id: Whose loans are about to change.
+            again: The token, when this write was announced before.
+        """
+
+    def finish_write(self, customer_id: int, token: bytes) -> bool:
+        """After the commit: drop the entry and let it be filled again, unless another write is under way.
+
+        Returns:
+            Whether the cache answered; if not, the next sweep does it.
+        """
 
     def retract_write(self, customer_id: int, token: bytes) -> None:
         """After a rollback: let the entry be filled again."""

@@ -1,13 +1,14 @@
 """Logins from Secrets Manager; boto3 is imported only when one must be fetched (+130 ms on a cold start)."""
 
 import json
+import math
 import time
 
 from lending.adapters.logins import Login
 from lending.errors import StoreUnavailableError
 
 REFETCH_SECONDS = 1.0
-"""A login that is refused right after it was fetched is wrong; fetching it for every request would not mend it."""
+"""After a try, failed or not: what is wrong now will not be right for the next command of the same request."""
 
 
 class SecretsManagerLogin:
@@ -17,7 +18,7 @@ class SecretsManagerLogin:
         """Take the secret's name or ARN."""
         self._secret_id = secret_id
         self._login: Login | None = None
-        self._fetched_at = -REFETCH_SECONDS
+        self._tried_at = -math.inf
 
     def current(self) -> Login:
         """See LoginSource; raises as renewed() does."""
@@ -29,9 +30,13 @@ class SecretsManagerLogin:
         Raises:
             StoreUnavailableError: Secrets Manager is away, or refuses, or holds something else under this id.
         """
-        if self._login is None or time.monotonic() - self._fetched_at > REFETCH_SECONDS:
-            self._fetched_at = time.monotonic()
-            self._login = self._fetch()
+        if time.monotonic() - self._tried_at > REFETCH_SECONDS:
+            try:
+                self._login = self._fetch()
+            finally:
+                self._tried_at = time.monotonic()
+        if self._login is None:
+            raise StoreUnavailableError("The login for the store could not be fetched a moment ago.")
         return self._login
 
     def _fetch(self) -> Login:

@@ -45,7 +45,14 @@ CONNECTION_WAS_KILLED = 1927  # MariaDB's ER_CONNECTION_KILLED
 ACCESS_DENIED_NO_PASSWORD = 1698
 IDLE_DISCONNECT = 4031  # MySQL's ER_CLIENT_INTERACTION_TIMEOUT
 
-LOST = {CR.CR_SERVER_GONE_ERROR, CR.CR_SERVER_LOST, ER.SERVER_SHUTDOWN, CONNECTION_WAS_KILLED, IDLE_DISCONNECT}
+LOST = {
+    CR.CR_SERVER_GONE_ERROR,
+    CR.CR_SERVER_LOST,
+    ER.SERVER_SHUTDOWN,
+    *range(1158, 1162),
+    CONNECTION_WAS_KILLED,
+    IDLE_DISCONNECT,
+}
 UNAVAILABLE = {
     CR.CR_CONN_HOST_ERROR,
     ER.CON_COUNT_ERROR,
@@ -54,6 +61,12 @@ UNAVAILABLE = {
     ACCESS_DENIED_NO_PASSWORD,
     ER.ACCESS_DENIED_ERROR,  # a rotation under way: the login was fetched afresh before this was believed
     ER.OPTION_PREVENTS_STATEMENT,  # read_only: a writer demoted by a failover
+    1836,  # read-only mode
+    3032,  # offline mode
+    1129,  # this host is blocked after too many failed connections
+    1114,  # the table, or the disk, is full
+    1969,  # MariaDB's max_statement_time
+    3024,  # MySQL's max_execution_time
     ER.QUERY_INTERRUPTED,
 }
 
@@ -77,11 +90,13 @@ class Transaction:
         """Make what was executed durable.
 
         Raises:
-            OutcomeUnknownError: The connection ended before the answer came: it may be durable or gone.
+            OutcomeUnknownError: There was no answer, or not one that says which: it may be durable or gone.
         """
         try:
             self._connection.commit()
-        except ConnectionLostError as exc:
+        except TransactionConflictError:
+            raise
+        except (StoreUnavailableError, pymysql.MySQLError) as exc:
             raise OutcomeUnknownError from exc
         self.committed = True
 
@@ -98,7 +113,11 @@ class MySQLConnection:
 
     def query(self, sql: str, parameters: Mapping[str, object]) -> tuple[tuple[Any, ...], ...]:
         """Return the rows of one reading statement, run in autocommit."""
-        return self._once_more_if_stale(lambda: self.execute(sql, parameters)).fetchall()
+        try:
+            return self._once_more_if_stale(lambda: self.execute(sql, parameters)).fetchall()
+        except RequestInProgressError as exc:
+            # A read waits for no customer; a migration or a LOCK TABLES holds the table.
+            raise StoreUnavailableError("The loan store is busy.") from exc
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:

@@ -1,23 +1,26 @@
 """One Redis connection per execution environment: short timeouts, no retry storms, and one word for every failure."""
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
 import redis
 from redis.exceptions import AuthenticationError, NoPermissionError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from lending.adapters.breaker import Breaker
 from lending.adapters.logins import Login, LoginSource
 from lending.config import Settings
+from lending.errors import StoreUnavailableError
 from lending.observability import logger
 from lending.ports import CacheAwayError
 
 CONNECT_TIMEOUT_SECONDS = 0.1
 SOCKET_TIMEOUT_SECONDS = 0.15
 """A cache slower than this is slower than the query it saves."""
-HURRIED_TIMEOUT_SECONDS = 0.03
-"""For what is tried right after a failure: a writer tries up to three times, and all of it must stay under 0.25 s."""
+SLOW_SECONDS = 0.1
+"""An answer that took longer is used, and counts as a failure to the breaker."""
 
 Command = tuple[Any, ...]
 
@@ -37,39 +40,39 @@ class RedisConnection:
         self._login = login
         self._timeout_seconds = timeout_seconds
         self._connection: redis.Connection | None = None
-        self._hurried = False
         self.breaker = Breaker()
         """Whoever can do without an answer asks it first; the connection itself lets everything through."""
 
-    def ask(self, *command: Any, hurried: bool = False) -> Any:
+    def ask(self, *command: Any, timeout_seconds: float | None = None) -> Any:
         """Return Redis's reply to one command; an error about the key itself reads as an empty value.
 
         Args:
             command: The command and its arguments.
-            hurried: Whether it may come on top of a failure in the same request, and then must take less time.
+            timeout_seconds: How long to wait for each reply, if not as long as ever.
         Raises:
             CacheAwayError: There was no reply.
         """
-        return self.ask_all([command], hurried=hurried)[0]
+        return self.ask_all([command], timeout_seconds=timeout_seconds)[0]
 
-    def ask_for_value(self, *command: Any) -> bytes | None:
+    def ask_for_value(self, *command: Any, timeout_seconds: float | None = None) -> bytes | None:
         """Return the value that Redis replies to one command; as ask(), and any other kind of reply counts as none."""
-        reply = self.ask(*command)
+        reply = self.ask(*command, timeout_seconds=timeout_seconds)
         if reply is not None and not isinstance(reply, bytes):
             raise self._away(TypeError(f"a reply of type {type(reply).__name__}"))
         return reply
 
-    def ask_all(self, commands: Sequence[Command], *, hurried: bool = False) -> list[Any]:
+    def ask_all(self, commands: Sequence[Command], *, timeout_seconds: float | None = None) -> list[Any]:
         """Return Redis's replies to commands that it is sent all at once, in one round trip; as ask()."""
-        # A probe is given its full time: a Redis that is slow but well would otherwise never be found well again.
-        self._hurried = hurried and self.breaker.failures > 0
+        patience = timeout_seconds or self._timeout_seconds or SOCKET_TIMEOUT_SECONDS
+        started_at = time.monotonic()
         try:
-            replies = self._exchange_once_more_if_closed(commands)
+            replies = self._exchange_once_more_if_closed(commands, patience)
         except Exception as exc:  # a server that talks nonsense can make the client raise anything
             raise self._away(exc) from exc
-        self.breaker.succeeded()
-        if self._hurried:
-            self.close()  # the next connection is given its full time again
+        if self._timeout_seconds is None and time.monotonic() - started_at > SLOW_SECONDS:
+            self.breaker.failed()
+        else:
+            self.breaker.succeeded()
         return replies
 
     def close(self) -> None:
@@ -84,37 +87,39 @@ class RedisConnection:
         if _misconfigured(exc):
             logger.error("The score cache refuses this service", exc_info=exc)
             return CacheAwayError("misconfigured")
-        logger.warning("The score cache is away", extra={"reason": f"{type(exc).__name__}: {exc}"})
+        # A message may quote the reply, and the reply a customer's salary.
+        told = isinstance(exc, (RedisConnectionError, RedisTimeoutError))
+        logger.warning("The score cache is away", extra={"reason": str(exc) if told else type(exc).__name__})
         return CacheAwayError("unavailable")
 
-    def _exchange_once_more_if_closed(self, commands: Sequence[Command]) -> list[Any]:
+    def _exchange_once_more_if_closed(self, commands: Sequence[Command], patience: float) -> list[Any]:
         """Ask again on a new connection when the server has closed a kept one; all commands bear repetition."""
         kept = self._connection is not None
         try:
-            return self._exchange(commands)
+            return self._exchange(commands, patience)
         except RedisConnectionError:
             if not kept:
                 raise
             self.close()
-            return self._exchange(commands)
+            return self._exchange(commands, patience)
 
-    def _exchange(self, commands: Sequence[Command]) -> list[Any]:
+    def _exchange(self, commands: Sequence[Command], patience: float) -> list[Any]:
         if self._connection is None:
-            self._connection = self._connect()
+            self._connection = self._connect(patience)
         connection = self._connection
         connection.send_packed_command(connection.pack_commands(commands))
-        return [_reply(connection) for _ in commands]
+        return [_reply(connection, patience) for _ in commands]
 
-    def _connect(self) -> redis.Connection:
+    def _connect(self, patience: float) -> redis.Connection:
         try:
-            return self._connect_as(self._login.current() if self._login else None)
+            return self._connect_as(self._login.current() if self._login else None, patience)
         except AuthenticationError:
             if self._login is None:
                 raise
             # The password may have been rotated since it was fetched.
-            return self._connect_as(self._login.renewed())
+            return self._connect_as(self._login.renewed(), patience)
 
-    def _connect_as(self, login: Login | None) -> redis.Connection:
+    def _connect_as(self, login: Login | None, patience: float) -> redis.Connection:
         connection_class = redis.SSLConnection if self._settings.redis_tls else redis.Connection
         connection = connection_class(
             host=self._settings.redis_host,
@@ -122,10 +127,8 @@ class RedisConnection:
             db=self._settings.redis_db,
             username=login.user if login else None,
             password=login.password if login else None,
-            socket_connect_timeout=HURRIED_TIMEOUT_SECONDS if self._hurried else CONNECT_TIMEOUT_SECONDS,
-            socket_timeout=HURRIED_TIMEOUT_SECONDS
-            if self._hurried
-            else self._timeout_seconds or SOCKET_TIMEOUT_SECONDS,
+            socket_connect_timeout=min(patience, CONNECT_TIMEOUT_SECONDS),
+            socket_timeout=patience,
             # RESP2 and no driver_info: a connection costs one round trip (SELECT) instead of five.
             protocol=2,
             driver_info=None,
@@ -134,9 +137,9 @@ class RedisConnection:
         return connection
 
 
-def _reply(connection: redis.Connection) -> Any:
+def _reply(connection: redis.Connection, patience: float) -> Any:
     try:
-        return connection.read_response()
+        return connection.read_response(timeout=patience)
     except ResponseError as exc:
         if str(exc).startswith("WRONGTYPE"):
             return b""
@@ -145,5 +148,5 @@ def _reply(connection: redis.Connection) -> Any:
 
 def _misconfigured(exc: Exception) -> bool:
     """Return whether the server answered, and what it refuses it will refuse until somebody changes the settings."""
-    refused = (AuthenticationError, NoPermissionError)
+    refused = (AuthenticationError, NoPermissionError, StoreUnavailableError)  # the last: its secret cannot be had
     return isinstance(exc, refused) or "DB index" in str(exc) or "SELECT is not allowed" in str(exc)

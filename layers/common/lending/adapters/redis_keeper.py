@@ -10,6 +10,7 @@ from lending.domain.scoring import CreditProfile
 from lending.ports import CachedProfile, Invalidation
 
 PREFIX = KEY_PREFIX.encode()
+MAX_DIGITS = 10
 
 
 class RedisCacheKeeper:
@@ -57,4 +58,4 @@ class RedisCacheKeeper:
 
 def _integers(texts: Iterable[bytes]) -> list[int]:
     """Return the numbers among texts that anybody may have put there."""
-    return [int(text) for text in texts if text.isdigit()]
+    return [int(text) for text in texts if text.isdigit() and len(text) <= MAX_DIGITS]

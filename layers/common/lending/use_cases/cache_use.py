@@ -29,6 +29,9 @@ class CacheUse:
     stored: bool = False
     """Whether this request filled the entry it missed."""
 
+    write_failed: bool = False
+    """Whether the entry was left to the next sweep, since the cache did not answer."""
+
     def note(self, answer: CacheAnswer) -> None:
         """Take down what the cache said."""
         self.bypass = answer.bypass

@@ -23,10 +23,16 @@ from lending.use_cases.cache_use import CacheOutcome, CacheUse
 MIN_SECONDS_TO_BEGIN = 3.0
 """A transaction begun with less could be cut off by the end of the function while it waits for its lock."""
 
+MIN_SECONDS_TO_COMMIT = 2.0
+"""A loan committed with less might be made and never answered for."""
+NO_TIME_LEFT = "There is not enough time left to make a loan."
+
 MAX_CONFLICTS = 3
 MAX_LOST_CONNECTIONS = 1
 MAX_PAUSE_SECONDS = 0.05
 """Before another try: random, so that those who collided do not collide again."""
+MAX_PAUSE_WHEN_AWAY_SECONDS = 0.4
+"""While the store has to come back before anything can be known."""
 
 
 class LoanAnswer(NamedTuple):
@@ -68,7 +74,7 @@ def create_loan(
         declined = _declined_by_cache(request, scores, today, cache_use)
         if declined is not None:
             return LoanAnswer(declined, None)
-    return _Lending(request, store(), scores, today).answer(seconds_left)
+    return _Lending(request, store(), scores, today, cache_use, seconds_left).answer()
 
 
 def _declined_by_cache(request: LoanRequest, scores: ScoreCache, today: date, cache_use: CacheUse) -> Decision | None:
@@ -87,7 +93,17 @@ def _declined_by_cache(request: LoanRequest, scores: ScoreCache, today: date, ca
 class _Lending:
     """One request on its way to its answer, over as many transactions as that takes."""
 
-    def __init__(self, request: LoanRequest, store: LoanStore, scores: ScoreCache, today: date) -> None:
+    def __init__(
+        self,
+        request: LoanRequest,
+        store: LoanStore,
+        scores: ScoreCache,
+        today: date,
+        cache_use: CacheUse,
+        seconds_left: Callable[[], float],
+    ) -> None:
+        self._cache_use = cache_use
+        self._seconds_left = seconds_left
         self._request = request
         self._store = store
         self._scores = scores
@@ -101,9 +117,9 @@ class _Lending:
             ConnectionLostError: MAX_LOST_CONNECTIONS,
         }
 
-    def answer(self, seconds_left: Callable[[], float]) -> LoanAnswer:
+    def answer(self) -> LoanAnswer:
         try:
-            answer = self._answer_in_time(seconds_left)
+            answer = self._answer_in_time()
         except Exception:
             # While a commit may yet turn out to have happened, the marker keeps the old score out of the cache.
             if self._marker is not None and not self._outcome_unknown:
@@ -111,11 +127,12 @@ class _Lending:
             raise
         if self._marker is not None:
             # After the commit: dropped any earlier, a reader could cache the old score again.
-            self._scores.finish_write(self._request.application.customer_id, self._marker)
+            done = self._scores.finish_write(self._request.application.customer_id, self._marker)
+            self._cache_use.write_failed = not done
         return answer
 
-    def _answer_in_time(self, seconds_left: Callable[[], float]) -> LoanAnswer:
-        while seconds_left() >= MIN_SECONDS_TO_BEGIN:
+    def _answer_in_time(self) -> LoanAnswer:
+        while self._seconds_left() >= MIN_SECONDS_TO_BEGIN:
             try:
                 return self._attempt()
             except OutcomeUnknownError:
@@ -123,10 +140,15 @@ class _Lending:
             except (StoreUnavailableError, RequestInProgressError) as exc:
                 if not self._outcome_unknown and not self._may_try_again(exc):
                     raise
-            time.sleep(random.uniform(0, MAX_PAUSE_SECONDS))
+            time.sleep(random.uniform(0, MAX_PAUSE_WHEN_AWAY_SECONDS if self._outcome_unknown else MAX_PAUSE_SECONDS))
         if self._outcome_unknown:
             raise OutcomeUnknownError
-        raise StoreUnavailableError("There is not enough time left to make a loan.")
+        raise StoreUnavailableError(NO_TIME_LEFT)
+
+    def _require(self, seconds: float) -> None:
+        """Give up, while nothing is done yet, rather than be cut off by the end of the function."""
+        if self._seconds_left() < seconds:
+            raise StoreUnavailableError(NO_TIME_LEFT)
 
     def _may_try_again(self, exc: Exception) -> bool:
         if self._retries_left.get(type(exc), 0) == 0:
@@ -150,10 +172,12 @@ class _Lending:
             decision = decide(request.application, assess(record, self._today))
             if not decision.approved:
                 if request.idempotency_key is not None:
+                    self._require(MIN_SECONDS_TO_COMMIT)
                     transaction.add_decline(request, decision)
                     transaction.commit()
                 return LoanAnswer(decision, None)
-            self._marker = self._scores.announce_write(customer_id)
+            self._require(MIN_SECONDS_TO_COMMIT)
+            self._marker = self._scores.announce_write(customer_id, self._marker)
             loan_id = transaction.add_loan(request, decision, self._today)
             transaction.add_invalidation(customer_id, self._marker)
             transaction.commit()

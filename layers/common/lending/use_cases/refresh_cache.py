@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from lending.domain.scoring import CreditProfile, assess
-from lending.errors import StoreUnavailableError
-from lending.ports import CacheAwayError, CachedProfile, CacheKeeper, LoanStore, Outbox
+from lending.ports import CachedProfile, CacheKeeper, LoanStore, Outbox
 
 BATCH = 500
 SAMPLE = 50
@@ -20,8 +19,8 @@ class RefreshReport:
 
     swept: int = 0
     """Invalidations whose delete was confirmed."""
-    oldest_seconds: int = 0
-    """Age of the oldest invalidation that is still to be swept."""
+    oldest_seconds: int | None = None
+    """Age of the oldest invalidation that is still to be swept; None while nobody could look."""
     warmed: int = 0
     """Entries renewed before they expired."""
     inspected: int = 0
@@ -48,7 +47,7 @@ class CacheRefresh:
         for step in (self.sweep, self.warm, self.inspect):
             try:
                 step()
-            except (StoreUnavailableError, CacheAwayError) as exc:
+            except Exception as exc:  # noqa: BLE001 - one that cannot go on keeps none of the others from trying
                 self.report.failures.append(exc)
         return self.report
 
