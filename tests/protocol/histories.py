@@ -30,7 +30,7 @@ from local.servers import start_mysql, start_redis
 from tests.conftest import own_database
 from tests.money.environments import Environment, EnvironmentKilledError
 from tests.protocol.interleavings import RICH, TODAY
-from tests.protocol.processes import Seen, request, sweep, use_naive
+from tests.protocol.processes import PATIENCE_SECONDS, Seen, request, sweep, use_naive
 from tests.proxy import Action, Proxy
 from tests.service import a_loan
 
@@ -39,7 +39,7 @@ READERS, WRITERS = (1, 3), (1, 2)
 SEATS = READERS[1] + WRITERS[1]
 SPREAD_SECONDS = 0.006
 """Within which the requests of a history start: about as long as a loan takes."""
-LATE_SECONDS = (0.16, 0.3)
+LATE_SECONDS = (PATIENCE_SECONDS + 0.01, PATIENCE_SECONDS + 0.15)
 """After the service has given up on a command, and while later ones are under way."""
 
 

@@ -31,7 +31,7 @@ COMMANDS = st.one_of(
 def real(redis_server: Server) -> Iterator[RedisConnection]:
     """The service's own connection to the real Redis."""
     unused = {"DB_HOST": "unused", "DB_NAME": "unused", "DB_USER": "unused"}
-    connection = RedisConnection(Settings.from_env(unused | redis_server.environment), None)
+    connection = RedisConnection(Settings.from_env(unused | redis_server.environment), None, timeout_seconds=5)
     yield connection
     connection.close()
 

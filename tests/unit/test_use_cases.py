@@ -324,7 +324,7 @@ def test_with_the_cache_away_a_loan_is_made_all_the_same(
         "cache: announce_write",
         "cache: finish_write",
     ]
-    assert cache_use == CacheUse(CacheOutcome.BYPASS, bypass="unavailable")
+    assert cache_use == CacheUse(CacheOutcome.BYPASS, bypass="unavailable", write_failed=True)
 
 
 @pytest.mark.parametrize("step", ["add_loan", "commit"])
