@@ -65,6 +65,14 @@ interleavings: bootstrap ## Explore every order of events of the cache protocol,
 histories: bootstrap ## Play N=10000 random histories on real servers, ours and naive (minutes)
 	@$(PYTHON) -m tests.protocol.histories -n $(or $(N),10000)
 
+.PHONY: money
+money: bootstrap ## Race, kill and cut create-loan (MONEY_ARGS="--rounds 1000 --keys 1000 --histories 2000")
+	@$(PYTHON) -m tests.money $(MONEY_ARGS)
+
+.PHONY: throughput
+throughput: bootstrap ## Loans a second to distinct customers, by number of processes
+	@$(PYTHON) -m tests.money.throughput
+
 .PHONY: mutants
 mutants: bootstrap ## Break each rule of the cache protocol and see the tests notice (minutes)
 	@$(PYTHON) -m local.servers exec -- $(PYTHON) -m tests.protocol.mutants

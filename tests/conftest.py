@@ -1,6 +1,7 @@
 """Real servers for the tests that want them, and the handlers wired to these."""
 
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import date
@@ -14,6 +15,10 @@ from lending import wiring
 from lending.adapters import redis_connection, redis_scores
 from local.servers import Server, start_mysql, start_redis
 from tests.service import Database, Service, connect, wired
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # As a shell starts what runs in the background; the programs that the tests interrupt would inherit it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TODAY = date(2024, 6, 15)
 """The date where the business is, unless a test says otherwise."""

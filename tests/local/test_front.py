@@ -80,10 +80,10 @@ def request(
 
 
 class TemplateLoader(yaml.SafeLoader):
-    """Reads template.yaml; what CloudFormation's functions stand for is of no interest here."""
+    """Reads template.yaml; of CloudFormation's functions, their arguments as they are written."""
 
 
-TemplateLoader.add_multi_constructor("!", lambda _loader, _function, _node: None)
+TemplateLoader.add_multi_constructor("!", lambda _loader, _function, node: getattr(node, "value", None))
 
 
 def event_of(environ: dict[str, Any]) -> Event:
@@ -387,20 +387,28 @@ def test_context_tells_the_function_and_its_time(monkeypatch: pytest.MonkeyPatch
     assert context.get_remaining_time_in_millis() == 0
 
 
+def named_in(text: str, ending: str = "") -> str:
+    """Return the resource that a !Sub names."""
+    found = re.search(rf"\$\{{(\w+{ending})[.}}]", text)
+    assert found, text
+    return found[1]
+
+
 def test_front_stands_for_what_the_template_deploys() -> None:
     """The same routes to the same functions, with the same time and memory."""
     text = (ROOT / "template.yaml").read_text()
     template = yaml.load(text, Loader=TemplateLoader)  # noqa: S506 - a SafeLoader
+    resources = template["Resources"]
     deployed = {}
-    for resource in template["Resources"].values():
-        for source in resource.get("Properties", {}).get("Events", {}).values():
-            if source["Type"] == "HttpApi":
-                route = source["Properties"]
-                route_key = f"{route['Method']} {route['Path']}" if "Path" in route else DEFAULT_ROUTE
-                deployed[route_key] = Path(resource["Properties"]["CodeUri"]).name
+    for resource in resources.values():
+        if resource["Type"] == "AWS::ApiGatewayV2::Route":
+            route = resource["Properties"]
+            integration = resources[named_in(route["Target"])]["Properties"]
+            function = resources[named_in(integration["IntegrationUri"], "Function")]["Properties"]
+            deployed[route["RouteKey"]] = Path(function["CodeUri"]).name
+            assert function["Timeout"] == TIMEOUT_SECONDS
 
     assert deployed == ROUTES
-    assert template["Globals"]["Function"]["Timeout"] == TIMEOUT_SECONDS
     assert template["Globals"]["Function"]["MemorySize"] == LambdaContext("any").memory_limit_in_mb
 
 
