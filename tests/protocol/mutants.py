@@ -49,8 +49,8 @@ MUTANTS = (
     Mutant(
         "a rollback removes only its own marker",
         REDIS,
-        "~= ARGV[1] then return 0 end\nreturn redis.call('DEL'",
-        "== '' then return 0 end\nreturn redis.call('DEL'",
+        "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end\nreturn redis.call('DEL'",
+        "return redis.call('DEL'",
     ),
     Mutant(
         "a marker keeps readers from taking the lease",
@@ -72,8 +72,8 @@ MUTANTS = (
     Mutant(
         "the breaker never keeps a writer from trying",
         REDIS,
-        '        """Run a command for its effect; return whether Redis did it."""\n',
-        '        """Run a command for its effect; return whether Redis did it."""\n'
+        '        """Run a command for its effect; return whether Redis answered it."""\n',
+        '        """Run a command for its effect; return whether Redis answered it."""\n'
         "        if not self._connection.breaker.lets_through():\n            return False\n",
     ),
     Mutant(
@@ -101,8 +101,8 @@ MUTANTS = (
     Mutant(
         "the entry is dropped after the commit",
         CREATE,
-        "self._scores.finish_write(self._request.application.customer_id, self._marker)\n        return answer",
-        "pass\n        return answer",
+        "done = self._scores.finish_write(self._request.application.customer_id, self._marker)",
+        "done = True",
     ),
     Mutant(
         "the entry is not dropped before the commit",
@@ -128,6 +128,12 @@ MUTANTS = (
         CREATE,
         "if self._marker is not None and not self._outcome_unknown:",
         "if self._marker is not None:",
+    ),
+    Mutant(
+        "a lost marker does not lose the delete as well",
+        REDIS,
+        "WRITE_TIMEOUT_SECONDS = 0.09",
+        "WRITE_TIMEOUT_SECONDS = 0.03",
     ),
     Mutant(
         "the cache never approves",
