@@ -21,7 +21,16 @@ CHECK = f"{LENDING}/use_cases/check_eligibility.py"
 REFRESH = f"{LENDING}/use_cases/refresh_cache.py"
 DOCUMENT = f"{LENDING}/adapters/score_document.py"
 
-TESTS = ("tests/protocol", "tests/integration", "tests/unit/test_use_cases.py")
+# The quickest to notice come first; what none of these notices survives.
+TESTS = (
+    "tests/integration/test_caching.py",
+    "tests/unit/test_use_cases.py",
+    "tests/integration/test_refresh_cache.py",
+    "tests/protocol/test_interleavings.py",
+    "tests/protocol/test_doubles.py",
+    "tests/integration/test_cache_outages.py",
+    "tests/money/test_unknown_outcomes.py",
+)
 
 
 class Mutant(NamedTuple):
