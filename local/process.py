@@ -1,6 +1,7 @@
 """A server as a process of this machine, which a later command can still find and stop."""
 
 import json
+import os
 import signal
 import subprocess
 import time
@@ -68,8 +69,8 @@ class LocalProcess:
             _record_file(self._folder).unlink(missing_ok=True)
 
     def pause(self) -> None:
-        """Freeze it (SIGSTOP)."""
-        self._signal(signal.SIGSTOP)
+        """Freeze it (SIGSTOP), and wait until its last thread has stopped."""
+        os.waitpid(self._signal(signal.SIGSTOP), os.WUNTRACED)
 
     def resume(self) -> None:
         """Let it go on (SIGCONT)."""
@@ -88,10 +89,11 @@ class LocalProcess:
         lines = self._log.read_text(errors="replace").splitlines() if self._log.exists() else []
         return "\n".join(lines[-LOG_TAIL_LINES:])
 
-    def _signal(self, number: signal.Signals) -> None:
+    def _signal(self, number: signal.Signals) -> int:
         if self._process is None:
             raise RuntimeError("The server does not run.")
         self._process.send_signal(number)
+        return self._process.pid
 
 
 def find_process(pid: int, created: float) -> psutil.Process | None:
