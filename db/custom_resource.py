@@ -1,9 +1,12 @@
 """The template's Schema resource: migrates the database as a step of a deployment, and fails it with a reason.
 
+It also returns a fingerprint of the settings that it is given, which CloudFormation cannot compute itself.
+
 CloudFormation invokes the function, ends its own part, and waits for an answer at a signed URL. So whatever happens
 here, an answer is sent; a deployment that gets none waits for as long as ServiceTimeout says.
 """
 
+import hashlib
 import json
 import signal
 import time
@@ -31,6 +34,7 @@ SECONDS_TO_ANSWER = 15
 """Kept back of the function's time, so that a migration that takes too long can still be told."""
 MAX_REASON = 1000
 """CloudFormation drops answers of more than 4 KiB."""
+FINGERPRINT_DIGITS = 16
 ANSWER_ATTEMPTS = 3
 ANSWER_TIMEOUT_SECONDS = 4
 CONNECT_TIMEOUT_SECONDS = 10
@@ -57,7 +61,7 @@ def lambda_handler(event: dict[str, Any], context: Any) -> None:
         _answer(event, "FAILED", _reason(exc, context))
     else:
         logger.info("The schema is up to date", extra={"applied": applied})
-        _answer(event, "SUCCESS", ", ".join(applied) or "nothing to do")
+        _answer(event, "SUCCESS", ", ".join(applied) or "nothing to do", {"Settings": _fingerprint(event)})
 
 
 def _brought_up_to_date(event: dict[str, Any], context: Any) -> list[str]:
@@ -122,13 +126,20 @@ def _reason(exc: Exception, context: Any) -> str:
     return f"{str(message)[:MAX_REASON]}{cause[:MAX_REASON]}; see {where}"
 
 
-def _answer(event: dict[str, Any], status: str, reason: str) -> None:
+def _fingerprint(event: dict[str, Any]) -> str:
+    """Return what tells one set of settings from another: the template publishes a version whenever it changes."""
+    settings = event["ResourceProperties"].get("Settings")
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:FINGERPRINT_DIGITS]
+
+
+def _answer(event: dict[str, Any], status: str, reason: str, data: dict[str, str] | None = None) -> None:
     body = {
         "Status": status,
         "Reason": reason,
         # Always the same: a new id would have CloudFormation delete the old one.
         "PhysicalResourceId": "schema",
         **{name: event[name] for name in ("StackId", "RequestId", "LogicalResourceId")},
+        "Data": data or {},
     }
     # The URL's signature covers an empty content type; any other is refused.
     request = urllib.request.Request(  # noqa: S310 - CloudFormation's own URL

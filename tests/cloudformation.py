@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -22,8 +22,8 @@ class CloudFormation:
     refuse: int = 0
     """How many of the next answers are refused."""
 
-    def event(self, kind: str) -> dict[str, Any]:
-        """Return a request of this kind."""
+    def event(self, kind: str, settings: Sequence[str] = ()) -> dict[str, Any]:
+        """Return a request of this kind, for functions with these settings."""
         return {
             "RequestType": kind,
             "ResponseURL": self.url,
@@ -31,13 +31,15 @@ class CloudFormation:
             "RequestId": "5f0c2d1e",
             "LogicalResourceId": "Schema",
             "ResourceType": "Custom::Schema",
-            "ResourceProperties": {},
+            "ResourceProperties": {"Settings": list(settings)},
         }
 
-    def request(self, kind: str = "Create", *, context: LambdaContext | None = None) -> dict[str, Any]:
+    def request(
+        self, kind: str = "Create", *, settings: Sequence[str] = (), context: LambdaContext | None = None
+    ) -> dict[str, Any]:
         """Have the resource carry out a request, in this process; return its answer."""
         context = context or LambdaContext("MigrateFunction", timeout_seconds=900)
-        custom_resource.lambda_handler(self.event(kind), context)
+        custom_resource.lambda_handler(self.event(kind, settings), context)
         return self.answers[-1]
 
 

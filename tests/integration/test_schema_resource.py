@@ -74,6 +74,21 @@ def test_an_update_with_nothing_new_does_nothing(cloudformation: CloudFormation)
     assert cloudformation.answers[-1]["Reason"] == "nothing to do"
 
 
+@pytest.mark.usefixtures("empty_database")
+def test_another_setting_is_another_fingerprint(cloudformation: CloudFormation) -> None:
+    """By which the template publishes versions, whose description holds it: 256 characters at most."""
+
+    def fingerprint(kind: str, *settings: str) -> str:
+        return str(cloudformation.request(kind, settings=settings)["Data"]["Settings"])
+
+    first = fingerprint("Create", "arm64", "INFO", "a.example.com")
+
+    assert fingerprint("Update", "arm64", "INFO", "a.example.com") == first
+    assert fingerprint("Update", "arm64", "DEBUG", "a.example.com") != first
+    assert fingerprint("Update", "arm64", "INFO", "b.example.com") != first
+    assert 0 < len(first) < 100
+
+
 def test_a_deletion_touches_nothing_even_without_a_database(
     cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,7 +22,8 @@ SCENARIOS: dict[str, dict[str, str]] = {
     "own VPC, with a proxy": OWN_VPC | {"UseDbProxy": "true"},
     "own database": OWN_DATABASE,
     "own database, with a key and a security group": OWN_DATABASE
-    | {"DbSecretKeyArn": KEY, "DbSecurityGroupId": "sg-0123456789abcdef0", "DbPort": "3307"},
+    | {"DbSecretKeyArn": KEY, "DbSecurityGroupId": "sg-0123456789abcdef0", "DbPort": "3307"}
+    | {"DbTlsCa": "/opt/certificates/own.pem"},
     "own cache": OWN_CACHE,
     "own cache, with a secret, a key and a security group": OWN_CACHE
     | {
@@ -35,27 +36,6 @@ SCENARIOS: dict[str, dict[str, str]] = {
 }
 """Parameters, by the name of the stack."""
 
-ANOTHER_VALUE = {
-    "Architecture": "x86_64",
-    "BusinessTimezone": "Asia/Kolkata",
-    "LogLevel": "DEBUG",
-    "SnapStart": "PublishedVersions",
-    "UseDbProxy": "true",
-    "DbName": "loans",
-    "DbTlsCa": "/opt/certificates/rds.pem",
-    "RedisDb": "2",
-}
-"""A value other than the default of each parameter that a function's configuration follows."""
-
-RESTORED = {"DbSnapshot": "lending-before-the-accident"}
-
-LONGEST = ANOTHER_VALUE | {
-    "BusinessTimezone": "America/Argentina/Buenos_Aires",
-    "DbHost": "lending-production.cluster-c9akciq32rgw.eu-central-1.rds.amazonaws.com",
-    "RedisHost": "master.lending-production.ab12cd.euc1.cache.amazonaws.com",
-}
-"""As long as the values get that are ordinary."""
-
 IMPOSSIBLE = {
     "JwtIssuer needs JwtAudience": {"JwtIssuer": "https://issuer.example.com/"},
     "VpcId needs SubnetIds": {"VpcId": OWN_VPC["VpcId"]},
@@ -66,10 +46,4 @@ IMPOSSIBLE = {
 }
 """Parameters that cannot work, by the beginning of what is said of them."""
 
-CHANGES = {name: {name: value} for name, value in ANOTHER_VALUE.items()} | {
-    "own database": OWN_DATABASE | {"DbPort": "3307"},
-    "own cache": OWN_CACHE | {"RedisTls": "false"},
-}
-"""What a running dev stack may be told to change."""
-
-ALL = [*SCENARIOS.values(), *IMPOSSIBLE.values(), *CHANGES.values(), RESTORED, LONGEST]
+ALL = [*SCENARIOS.values(), *IMPOSSIBLE.values()]

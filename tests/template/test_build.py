@@ -53,6 +53,13 @@ def test_the_migration_brings_every_file_of_the_schema(build: Path) -> None:
     assert sorted(file.name for file in (build / "MigrateFunction/db").glob("*.sql")) == migrations
 
 
+def test_the_layer_brings_every_certificate(build: Path) -> None:
+    shipped = {file.name: file.read_text() for file in (build / "CommonLayer/certificates").iterdir()}
+
+    assert shipped == {file.name: file.read_text() for file in (ROOT / "layers/common/certificates").glob("*.pem")}
+    assert "rds-eu-west-1.pem" in shipped
+
+
 def test_the_layer_holds_neither_boto3_nor_tests_nor_commands(layer: Path) -> None:
     names = {file.relative_to(layer).parts[0] for file in layer.rglob("*")}
 

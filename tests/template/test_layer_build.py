@@ -1,20 +1,17 @@
 """The layer's build refuses a Python whose bytecode the runtime would ignore."""
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from tests.template.parsed import ROOT
 
 
-def make_layer(tmp_path: Path, python: Path, folder: Path = ROOT / "layers/common") -> subprocess.CompletedProcess[str]:
+def make_layer(tmp_path: Path, python: Path) -> subprocess.CompletedProcess[str]:
     command = ["make", "--makefile", "Makefile", "build-CommonLayer", f"LAYER_PYTHON={python}"]
     return subprocess.run(
         [*command, f"ARTIFACTS_DIR={tmp_path / 'artifacts'}"],
-        cwd=folder,
+        cwd=ROOT / "layers/common",
         capture_output=True,
         text=True,
         check=False,
@@ -38,18 +35,3 @@ def test_a_missing_python_is_refused_in_the_same_words(tmp_path: Path) -> None:
 
     assert made.returncode != 0
     assert "name it in LAYER_PYTHON" in made.stderr
-
-
-@pytest.mark.skipif(sys.version_info[:2] != (3, 13), reason="the layer is built by Python 3.13 alone")
-def test_certificates_of_ones_own_ship_beside_the_modules(tmp_path: Path) -> None:
-    folder = tmp_path / "common"
-    for part in (folder / "lending", folder / "certificates"):
-        part.mkdir(parents=True)
-    shutil.copy(ROOT / "layers/common/Makefile", folder)
-    (folder / "requirements.txt").touch()
-    (folder / "certificates/rds.pem").write_text("-----BEGIN CERTIFICATE-----\n")
-
-    made = make_layer(tmp_path, Path(sys.executable), folder)
-
-    assert made.returncode == 0, made.stderr
-    assert (tmp_path / "artifacts/certificates/rds.pem").exists()

@@ -93,6 +93,19 @@ def test_what_was_promised_is_alarmed(stacks: dict[str, Concrete]) -> None:
     assert {(namespace, name) for namespace, name, _ in metrics_of_alarms(stacks["prod"])} == PROMISED
 
 
+def test_both_nodes_of_the_cache_are_watched(stacks: dict[str, Concrete]) -> None:
+    """Either may be the one that works: a failover changes their parts, and not their names."""
+
+    def watched(stack: str) -> set[str]:
+        metrics = [*metrics_of_alarms(stacks[stack])]
+        return {str(dimensions) for _, name, dimensions in metrics if name == "EngineCPUUtilization"}
+
+    assert len(watched("dev")) == 1
+    assert len(watched("prod")) == 2
+    shown = metrics_of_dashboard(stacks["prod"])
+    assert len({str(dimensions) for namespace, _, dimensions in shown if namespace == "AWS/ElastiCache"}) == 2
+
+
 def test_brought_stores_have_alarms_of_their_own_elsewhere(stacks: dict[str, Concrete]) -> None:
     namespaces = {namespace for namespace, _, _ in metrics_of_alarms(stacks["own everything"])}
 

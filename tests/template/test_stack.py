@@ -21,7 +21,6 @@ def test_new_code_waits_for_its_schema(name: str, stack: Concrete) -> None:
 def test_the_schema_follows_the_migrations(stack: Concrete) -> None:
     schema = stack.resources["Schema"]["Properties"]
 
-    assert schema["ServiceToken"] == {"Ref": "MigrateFunctionAliaslive"}
     assert schema["MigrateVersion"]["Ref"].startswith("MigrateFunctionVersion")
     assert stack.resources["MigrateFunction"]["Properties"]["Timeout"] < schema["ServiceTimeout"] <= 3600
 
@@ -48,6 +47,18 @@ def test_the_migration_goes_past_the_proxy(stacks: dict[str, Concrete]) -> None:
 
     assert host("CreateLoanFunction") == {"Fn::GetAtt": ["DbProxy", "Endpoint"]}
     assert host("MigrateFunction") == {"Fn::GetAtt": ["Database", "Endpoint.Address"]}
+
+
+def test_whoever_vouches_for_the_database_is_in_the_layer(stacks: dict[str, Concrete]) -> None:
+    def bundle(stack: str, function: str) -> Any:
+        return stacks[stack].resources[function]["Properties"]["Environment"]["Variables"]["DB_TLS_CA"]
+
+    of_the_region = {"Fn::Sub": "/opt/certificates/rds-${AWS::Region}.pem"}
+    assert bundle("dev", "CreateLoanFunction") == bundle("dev", "MigrateFunction") == of_the_region
+    assert bundle("prod with a proxy", "CreateLoanFunction") == "/opt/certificates/amazon-trust-services.pem"
+    assert bundle("prod with a proxy", "MigrateFunction") == of_the_region
+    own = "own database, with a key and a security group"
+    assert bundle(own, "CreateLoanFunction") == bundle(own, "MigrateFunction") == "/opt/certificates/own.pem"
 
 
 def test_every_route_wants_a_signature_or_a_token(stack: Concrete) -> None:
