@@ -45,6 +45,7 @@ down: bootstrap ## Stop what `make up` started
 
 .PHONY: import
 import: bootstrap ## Import CUSTOMERS=customers.csv LOANS=loans.csv into what DB_* points at
+	@test -n "$(CUSTOMERS)$(LOANS)" || { echo "Name the files: make import CUSTOMERS=customers.csv LOANS=loans.csv"; exit 2; }
 	@$(PYTHON) -m db.migrate
 	@$(PYTHON) -m local.importer --customers "$(CUSTOMERS)" --loans "$(LOANS)"
 

@@ -84,9 +84,11 @@ def down() -> None:
     with only_one("kept"):
         ENV_FILE.unlink(missing_ok=True)
         SAM_ENV.unlink(missing_ok=True)
+        runs = bool(_kept_environment())
         if KEPT.exists():
             stop_all_in(KEPT)
     stop_orphans()
+    say("stopped; their data stays for the next `make up`" if runs else "nothing of `make up` was running")
 
 
 def execute(command: list[str]) -> int:
