@@ -82,9 +82,9 @@ def up() -> None:
 def down() -> None:
     """Stop what `up` started, and what runs that were killed left behind."""
     with only_one("kept"):
+        runs = bool(_kept_environment())
         ENV_FILE.unlink(missing_ok=True)
         SAM_ENV.unlink(missing_ok=True)
-        runs = bool(_kept_environment())
         if KEPT.exists():
             stop_all_in(KEPT)
     stop_orphans()
