@@ -1,12 +1,13 @@
-"""A hit through AWS's Runtime Interface Emulator and its runtime client, against the empty handler."""
+"""A hit through AWS's Runtime Interface Emulator and its runtime client, against the floors."""
 
 import shutil
+from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from benchmarks import floors
 from benchmarks.built import build
-from benchmarks.floors import empty
-from benchmarks.interleaved import Subject, measure
+from benchmarks.interleaved import Sample, Subject, measure
 from benchmarks.options import Options
 from benchmarks.requests import OK, check, check_event, used_cache
 from benchmarks.results import Findings, Table, Target
@@ -19,39 +20,42 @@ WARM_UP_ROUNDS = 50
 CUSTOMER = 1
 LOANS = 10
 
-EMPTY, EMPTY_FUNCTION, HIT = "a: empty", "EmptyFunction", "hit"
+FLOORS = "Floors"
+EMPTY, HIT = "a: empty", "hit"
+HANDLERS = {EMPTY: "empty", "b: GET, EMI, JSON": "bare", "c: b, Logger, Metrics": "tools"}
+"""The floors' modules."""
 
 
 def measure_section(stores: Stores, options: Options) -> Findings:
-    """Call both over HTTP in turn, each call on a connection of its own."""
+    """Call all of them over HTTP in turn, each call on a connection of its own."""
     stores.add_customers([(CUSTOMER, LOANS)])
     check(CUSTOMER)
     environment = FUNCTION_ENVIRONMENT | stores.environment
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory() as folder, ExitStack() as running:
         built = build(Path(folder))
-        (built / EMPTY_FUNCTION).mkdir()
-        shutil.copy(str(empty.__file__), built / EMPTY_FUNCTION / "app.py")
-        with (
-            Emulator(EMPTY_FUNCTION, environment, built) as floor,
-            Emulator(CHECK_ELIGIBILITY, environment, built) as ours,
-        ):
-            subjects = {
-                EMPTY: Subject(floor.invoke, _event, lambda answer: bool(answer["body"] == "{}")),
-                HIT: Subject(ours.invoke, _event, lambda a: a["statusCode"] == OK and used_cache(a) == "hit"),
-            }
-            samples = measure(subjects, options.rounds, warm_up_rounds=WARM_UP_ROUNDS)
+        shutil.copytree(next(iter(floors.__path__)), built / FLOORS / "benchmarks/floors")
+        subjects = {}
+        for name, module in HANDLERS.items():
+            handler = f"benchmarks.floors.{module}.lambda_handler"
+            floor = running.enter_context(Emulator(FLOORS, environment, built, handler=handler))
+            subjects[name] = Subject(floor.invoke, _event, lambda answer: bool(answer["statusCode"] == OK))
+        ours = running.enter_context(Emulator(CHECK_ELIGIBILITY, environment, built))
+        subjects[HIT] = Subject(ours.invoke, _event, lambda a: a["statusCode"] == OK and used_cache(a) == "hit")
+        samples = measure(subjects, options.rounds, warm_up_rounds=WARM_UP_ROUNDS)
     ratio = samples[HIT].ratio_to(samples[EMPTY])
     return Findings(
-        tables=[
-            Table(
-                "Calls through the emulator",
-                ["", "median us", "p99 us"],
-                [[name, sample.median_us, sample.p99_us] for name, sample in samples.items()],
-            )
-        ],
+        tables=[_table(samples)],
         targets=[Target.of_ratio("hit / empty handler, through the emulator", ratio, 1.25)],
-        remarks=[f"{options.rounds} rounds of both, in a random order. Nothing was pinned to a core."],
+        remarks=[f"{options.rounds} rounds of all, in a random order. Nothing was pinned to a core."],
     )
+
+
+def _table(samples: dict[str, Sample]) -> Table:
+    rows = [
+        [name, sample.median_us, sample.p99_us, sample.ratio_to(samples[EMPTY]).value]
+        for name, sample in samples.items()
+    ]
+    return Table("Calls through the emulator", ["", "median us", "p99 us", "x a"], rows)
 
 
 def _event() -> dict[str, object]:
