@@ -91,7 +91,9 @@ def prepare_database(settings: Settings) -> None:
             database=settings.db_name,
         )
     except pymysql.MySQLError as exc:
-        raise StartError(f"No database: {exc.args[-1]}. `make up` starts one.") from exc
+        raise StartError(
+            f"No database: {exc.args[-1]}. Mend the DB_* variables, or unset DB_HOST to have a private one."
+        ) from exc
 
     with connection:
         for name in migrate(connection):

@@ -35,7 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         _fail("Interrupted. Nothing was imported.", INTERRUPTED)
     print(report)
-    print(f"Every rejected row is listed in {rejects}.")
+    if report.rejects:
+        print(f"Every rejected row is listed in {rejects}.")
     try:
         drop_void_scores(today)
     except ScoresNotDroppedError as exc:

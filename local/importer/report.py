@@ -30,6 +30,11 @@ class Report:
     customers: Counts
     loans: Counts
 
+    @property
+    def rejects(self) -> bool:
+        """Whether any row was rejected."""
+        return bool(self.customers.rejected or self.loans.rejected)
+
     def __str__(self) -> str:
         """Return the counts as a table, and below it those of the rejected rows by reason."""
         lines = [f"{'':10}{'added':>10}{'changed':>10}{'unchanged':>10}{'rejected':>10}"]

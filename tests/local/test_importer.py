@@ -36,6 +36,12 @@ def test_new_rows_are_added_as_they_are(importer: Importer, database: Database) 
     )
 
 
+@pytest.mark.usefixtures("database")
+def test_the_list_of_rejected_rows_is_named_only_where_there_are_any(importer: Importer) -> None:
+    assert str(importer.rejects) not in importer([a_customer(1)]).out
+    assert f"listed in {importer.rejects}" in importer([a_customer(2), a_customer(2)]).out
+
+
 def test_the_same_files_again_change_nothing(importer: Importer, database: Database, tmp_path: Path) -> None:
     write_csv(tmp_path, wiring.today(), customers=50)
     files = tmp_path / "customers.csv", tmp_path / "loans.csv"
