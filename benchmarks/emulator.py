@@ -10,7 +10,7 @@ from benchmarks.built import build
 from benchmarks.interleaved import Sample, Subject, measure
 from benchmarks.options import Options
 from benchmarks.requests import OK, check, check_event, used_cache
-from benchmarks.results import Findings, Table, Target
+from benchmarks.results import Cell, Findings, Table, Target
 from benchmarks.stores import Stores
 from local.events import CHECK_ELIGIBILITY
 from local.run import FUNCTION_ENVIRONMENT
@@ -51,7 +51,7 @@ def measure_section(stores: Stores, options: Options) -> Findings:
 
 
 def _table(samples: dict[str, Sample]) -> Table:
-    rows = [
+    rows: list[list[Cell]] = [
         [name, sample.median_us, sample.p99_us, sample.ratio_to(samples[EMPTY]).value]
         for name, sample in samples.items()
     ]
