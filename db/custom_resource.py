@@ -15,20 +15,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import pymysql
 
+from db.connection import connect
 from db.migrate import MigrationError, UnknownMigrationError, migrate
 from lending import wiring
-from lending.adapters.aws_secrets import SecretsManagerLogin
-from lending.adapters.logins import GivenLogin, LoginSource
-from lending.config import InvalidSettingError
+from lending.config import InvalidSettingError, Settings
 from lending.errors import StoreUnavailableError
 from lending.observability import logger
-
-if TYPE_CHECKING:
-    from pymysql.cursors import Cursor
 
 SECONDS_TO_ANSWER = 15
 """Kept back of the function's time, so that a migration that takes too long can still be told."""
@@ -37,7 +33,7 @@ MAX_REASON = 1000
 FINGERPRINT_DIGITS = 16
 ANSWER_ATTEMPTS = 3
 ANSWER_TIMEOUT_SECONDS = 4
-CONNECT_TIMEOUT_SECONDS = 10
+STOP_TIMEOUT_SECONDS = 2
 
 FORESEEN = (MigrationError, InvalidSettingError, StoreUnavailableError, pymysql.MySQLError)
 """What went wrong is plain from their message; anything else is looked up in the log."""
@@ -65,9 +61,18 @@ def lambda_handler(event: dict[str, Any], context: Any) -> None:
 
 
 def _brought_up_to_date(event: dict[str, Any], context: Any) -> list[str]:
-    with _time_limit(context.get_remaining_time_in_millis() / 1000 - SECONDS_TO_ANSWER), _connection() as connection:
+    settings = wiring.settings()
+    if settings.db_tls_ca and not Path(settings.db_tls_ca).is_file():
+        raise InvalidSettingError(f"DB_TLS_CA: there is no {settings.db_tls_ca} in this runtime")
+    with (
+        _time_limit(context.get_remaining_time_in_millis() / 1000 - SECONDS_TO_ANSWER),
+        connect(settings) as connection,
+    ):
         try:
             return migrate(connection)
+        except OutOfTimeError:
+            _stop(connection.thread_id(), settings)  # type: ignore[no-untyped-call]
+            raise
         except UnknownMigrationError as exc:
             if event["RequestType"] == "Create":
                 raise
@@ -76,33 +81,18 @@ def _brought_up_to_date(event: dict[str, Any], context: Any) -> list[str]:
             return []
 
 
-@contextmanager
-def _connection() -> Iterator["pymysql.Connection[Cursor]"]:
-    """Open a connection as the service does, but for statements that may take minutes."""
-    settings = wiring.settings()
-    login: LoginSource = GivenLogin(settings.db_user, settings.db_password)
-    if settings.db_secret_id is not None:
-        login = SecretsManagerLogin(settings.db_secret_id)
-    if settings.db_tls_ca and not Path(settings.db_tls_ca).is_file():
-        raise InvalidSettingError(f"DB_TLS_CA: there is no {settings.db_tls_ca} in this runtime")
-    user, password = login.renewed()  # this environment may remember the one before a rotation
-    tls: dict[str, Any] = {"ssl_ca": settings.db_tls_ca, "ssl_verify_cert": True, "ssl_verify_identity": True}
-    connection: pymysql.Connection[Cursor] = pymysql.connect(
-        host=settings.db_host,
-        port=settings.db_port,
-        user=user,
-        password=password,
-        database=settings.db_name,
-        connect_timeout=CONNECT_TIMEOUT_SECONDS,
-        **(tls if settings.db_tls_ca else {}),
-    )
-    with connection:
-        yield connection
+def _stop(thread_id: int, settings: Settings) -> None:
+    """End a statement that goes on: the server does not notice that its client has left, and keeps the lock for it."""
+    try:
+        with connect(settings, connect_timeout=STOP_TIMEOUT_SECONDS) as connection, connection.cursor() as cursor:
+            cursor.execute("KILL %s", (thread_id,))
+    except (StoreUnavailableError, pymysql.MySQLError):
+        logger.exception("The statement under way could not be ended")
 
 
 @contextmanager
 def _time_limit(seconds: float) -> Iterator[None]:
-    """Raise OutOfTimeError in whatever runs when the seconds are over; the server undoes what was under way."""
+    """Raise OutOfTimeError in whatever runs when the seconds are over."""
 
     def over(_signal: int, _frame: FrameType | None) -> NoReturn:
         raise OutOfTimeError("the function's time was over; deploy again, and it goes on where it was")

@@ -18,6 +18,10 @@ from typing import TYPE_CHECKING
 import pymysql
 from pymysql.constants import ER
 
+from db.connection import connect
+from lending.config import InvalidSettingError, Settings
+from lending.errors import StoreUnavailableError
+
 if TYPE_CHECKING:
     from pymysql.cursors import Cursor
 
@@ -152,16 +156,10 @@ def _checksum(path: Path) -> str:
 def main() -> None:
     """Migrate the database that the DB_* variables name."""
     try:
-        connection = pymysql.connect(
-            host=os.environ["DB_HOST"],
-            port=int(os.environ.get("DB_PORT", "3306")),
-            user=os.environ["DB_USER"],
-            password=os.environ.get("DB_PASSWORD", ""),
-            database=os.environ["DB_NAME"],
-        )
-    except KeyError as exc:
-        sys.exit(f"migrate: {exc.args[0]} is not set; `make up` starts a server, `source .local/env` says where it is")
-    except pymysql.MySQLError as exc:
+        connection = connect(Settings.from_env(os.environ))
+    except InvalidSettingError as exc:
+        sys.exit(f"migrate: {exc}; `make up` starts a server, `source .local/env` says where it is")
+    except (StoreUnavailableError, pymysql.MySQLError) as exc:
         sys.exit(f"migrate: no database: {exc.args[-1]}")
     try:
         applied = migrate(connection)

@@ -18,8 +18,10 @@ from typing import Self
 
 import pymysql
 
+from db.connection import connect
 from db.migrate import MigrationError, migrate
 from lending.config import InvalidSettingError, Settings
+from lending.errors import StoreUnavailableError
 from local.sample_data import load_if_empty
 
 HOST = "127.0.0.1"
@@ -83,14 +85,8 @@ def prepare_database(settings: Settings) -> None:
         StartError: The database cannot be used.
     """
     try:
-        connection = pymysql.connect(
-            host=settings.db_host,
-            port=settings.db_port,
-            user=settings.db_user,
-            password=settings.db_password or "",
-            database=settings.db_name,
-        )
-    except pymysql.MySQLError as exc:
+        connection = connect(settings)
+    except (StoreUnavailableError, pymysql.MySQLError) as exc:
         raise StartError(
             f"No database: {exc.args[-1]}. Mend the DB_* variables, or unset DB_HOST to have a private one."
         ) from exc

@@ -2,18 +2,16 @@
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from typing import Any
 
 import pymysql
 from pymysql.connections import Connection
 from pymysql.cursors import Cursor
 
-from lending.adapters.aws_secrets import SecretsManagerLogin
-from lending.adapters.logins import Login
+from db.connection import connect
 from lending.config import Settings
+from lending.errors import StoreUnavailableError
 from local.importer.errors import ImportFailedError
 
-CONNECT_TIMEOUT_SECONDS = 10
 STATEMENT_TIMEOUT_SECONDS = 3600
 """Moving ten million rows takes minutes; only a server that is gone says nothing for an hour."""
 LOCK_WAIT_SECONDS = 10
@@ -36,32 +34,20 @@ def only_importer(settings: Settings) -> Iterator["Connection[Cursor]"]:
             if cursor.fetchall() != ((1,),):
                 raise ImportFailedError("Another import into this database is running.")
             yield connection
-    except pymysql.MySQLError as exc:
+    except (StoreUnavailableError, pymysql.MySQLError) as exc:
         raise ImportFailedError(f"The database failed: {exc.args[-1]}.") from exc
 
 
 def _connect(settings: Settings) -> "Connection[Cursor]":
-    login = Login(settings.db_user, settings.db_password)
-    if settings.db_secret_id is not None:
-        login = SecretsManagerLogin(settings.db_secret_id).current()
-    # ssl_ca alone would encrypt but verify nothing.
-    tls: dict[str, Any] = {"ssl_ca": settings.db_tls_ca, "ssl_verify_cert": True, "ssl_verify_identity": True}
-    connection: Connection[Cursor] = pymysql.connect(
-        host=settings.db_host,
-        port=settings.db_port,
-        user=login.user,
-        password=login.password,
-        database=settings.db_name,
+    return connect(
+        settings,
         charset="utf8mb4",
         autocommit=True,
         # Whatever the server's own mode: a value that does not fit is an error, never cut to fit.
         sql_mode="TRADITIONAL",
         # Statements see what create-loan committed meanwhile, and lock none of the rows they only read.
         init_command="SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
-        connect_timeout=CONNECT_TIMEOUT_SECONDS,
         read_timeout=STATEMENT_TIMEOUT_SECONDS,
         write_timeout=STATEMENT_TIMEOUT_SECONDS,
         cursorclass=Cursor,
-        **(tls if settings.db_tls_ca else {}),
     )
-    return connection

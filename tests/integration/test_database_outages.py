@@ -15,6 +15,8 @@ import pytest
 from db.migrate import migrate
 from lending import wiring
 from lending.adapters import mysql_connection
+from lending.config import Settings
+from lending.errors import ConnectionLostError
 from local.servers import Server, start_mysql
 from tests.fakes import Customer
 from tests.proxy import Proxy
@@ -232,6 +234,23 @@ def test_a_connection_killed_while_idle_costs_no_request(service: Service, datab
 
     assert check.status == 200
     assert loan.status == 201
+
+
+def test_the_rest_of_a_lost_transaction_is_not_executed(database: Database) -> None:
+    """On another connection it would count by itself, whatever became of the first part."""
+    settings = Settings.from_env(database.environment)
+    connection = mysql_connection.MySQLConnection(settings, wiring.database_login(settings))
+    statement = "INSERT INTO cache_invalidations (customer_id) VALUES (%(customer_id)s)"
+    with connection.transaction() as transaction:
+        transaction.execute(statement, {"customer_id": CACHED})
+        kill_connections(database)
+        for _ in range(2):
+            with pytest.raises(ConnectionLostError):
+                transaction.execute(statement, {"customer_id": UNCACHED})
+    connection.query("SELECT 1", {})
+    connection.close()
+
+    assert database.execute("SELECT customer_id FROM cache_invalidations") == ()
 
 
 def test_a_connection_killed_while_it_waits_for_the_customer_costs_no_request(

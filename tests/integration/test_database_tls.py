@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from db.connection import connect
 from lending.adapters.logins import GivenLogin
 from lending.adapters.mysql_connection import MySQLConnection
 from lending.config import Settings
@@ -102,6 +103,19 @@ def test_a_certificate_for_another_name_is_refused(server: Server, authority: Au
         cipher(server.environment, OTHER_HOST, authority)
 
     assert "mismatch" in str(refused.value.__cause__)
+
+
+def test_migrations_and_imports_verify_it_as_well(server: Server, authority: Authority) -> None:
+    verified = server.environment | {"DB_TLS_CA": str(authority.certificate)}
+
+    with (
+        connect(Settings.from_env(verified | {"DB_HOST": CERTIFIED_HOST})) as connection,
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(CIPHER)
+        assert cursor.fetchall()[0][1]
+    with pytest.raises(pymysql.OperationalError, match="mismatch"):
+        connect(Settings.from_env(verified | {"DB_HOST": OTHER_HOST}))
 
 
 def test_a_server_without_a_certificate_of_the_authority_is_refused(database: Database, authority: Authority) -> None:

@@ -12,6 +12,7 @@ SCENARIOS: dict[str, dict[str, str]] = {
     "staging": {"Stage": "staging", "AlarmEmail": "alarms@example.com"},
     "prod": {"Stage": "prod", "SnapStart": "PublishedVersions"},
     "prod with a proxy": {"Stage": "prod", "UseDbProxy": "true"},
+    "staging without rollback": {"Stage": "staging", "RollBackOnAlarms": "false"},
     "x86_64 and JWTs": {
         "Architecture": "x86_64",
         "JwtIssuer": "https://issuer.example.com/",
@@ -43,6 +44,7 @@ IMPOSSIBLE = {
     "Your own database needs DbSecretArn": OWN_DATABASE | {"DbSecretArn": ""},
     "UseDbProxy is for a new database": OWN_DATABASE | {"UseDbProxy": "true"},
     "Your own cache needs VpcId": OWN_CACHE | {"VpcId": ""},
+    "RedisSecretArn is for your own cache": {"RedisSecretArn": f"{ACCOUNT}:cache-AbCdEf"},
 }
 """Parameters that cannot work, by the beginning of what is said of them."""
 

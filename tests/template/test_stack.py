@@ -10,6 +10,8 @@ from tests.template.concrete import Concrete
 from tests.template.parsed import ROOT, template
 from tests.template.scenarios import SCENARIOS
 
+BEFORE_THEIR_STORES = {"FunctionsToCacheIn", "FunctionsToProxyIn", "ProxyToDatabaseIn"}
+"""What the cache and the proxy, for which the functions wait as well, wait for themselves."""
 API_FUNCTIONS = ["CheckEligibilityFunction", "CreateLoanFunction", "RefreshCacheFunction"]
 
 
@@ -31,10 +33,9 @@ def test_the_schema_waits_for_the_ways_that_it_needs(stack: Concrete) -> None:
     needed = {
         name
         for name in stack.resources
-        if name
-        in {"SecretsManagerEndpoint", "S3Endpoint", "SubnetARoutes", "SubnetBRoutes", "FunctionsToYourEndpoints"}
-        or name.startswith(("FunctionsToEndpoint", "FunctionsToDatabase", "FunctionsToYourDatabase", "YourDatabase"))
-    }
+        if name in {"SecretsManagerEndpoint", "S3Endpoint", "SubnetARoutes", "SubnetBRoutes", "DbProxyTargets"}
+        or name.startswith(("FunctionsTo", "ProxyToDatabase", "YourDatabase", "YourCache"))
+    } - BEFORE_THEIR_STORES
 
     assert after == needed
 

@@ -66,6 +66,23 @@ def test_a_version_is_another_one_exactly_when_its_function_is(
 
 
 @pytest.mark.parametrize("name", LIVE_FUNCTIONS)
+def test_a_default_that_is_spelt_out_is_no_change(name: str, templates: Templates) -> None:
+    given = SCENARIOS["prod with a proxy"]
+    spelt_out = given | {"DbTlsCa": "/opt/certificates/amazon-trust-services.pem"}
+    expanded = templates.expanded(given)
+
+    assert version_of(Concrete(expanded, given), name) == version_of(Concrete(expanded, spelt_out), name)
+
+
+@pytest.mark.parametrize("name", FUNCTION_NAMES)
+def test_a_version_goes_when_another_has_come(name: str, stack: Concrete) -> None:
+    """One that was kept after a rollback would be refused as a repetition, and SnapStart is paid for each."""
+    version, _ = version_of(stack, name)
+
+    assert stack.resources[version]["DeletionPolicy"] == "Delete"
+
+
+@pytest.mark.parametrize("name", LIVE_FUNCTIONS)
 def test_a_version_follows_stores_that_are_replaced(name: str, stack: Concrete) -> None:
     """A restored database has another address and another secret, which no parameter tells."""
     used = stack.resources[name]["Properties"]["Environment"]["Variables"]
@@ -89,8 +106,9 @@ def test_the_live_alias_is_the_newest_version(name: str, stack: Concrete) -> Non
 
 
 @pytest.mark.parametrize("name", API_FUNCTIONS)
-def test_alarms_of_the_api_roll_an_alias_back(name: str, stack: Concrete) -> None:
+def test_alarms_of_the_api_roll_an_alias_back(name: str, stacks: dict[str, Concrete]) -> None:
     """The handlers answer 500 instead of crashing, so that Lambda's own errors would not show a bad version."""
+    stack = stacks["prod"]
     group = stack.resources[f"{name}DeploymentGroup"]["Properties"]
 
     alarms = [each["Name"]["Ref"] for each in group["AlarmConfiguration"]["Alarms"]]
@@ -99,6 +117,15 @@ def test_alarms_of_the_api_roll_an_alias_back(name: str, stack: Concrete) -> Non
     assert "DEPLOYMENT_STOP_ON_ALARM" in group["AutoRollbackConfiguration"]["Events"]
     assert stack.resources["ServerErrorsAlarm"]["Properties"]["Namespace"] == "AWS/ApiGateway"
     assert {"ServerErrorsAlarm", "SlowAnswersAlarm"} < set(alarms)
+
+
+@pytest.mark.parametrize("name", API_FUNCTIONS)
+def test_a_deployment_may_be_told_to_cure_what_rings(name: str, templates: Templates) -> None:
+    stack = templates.stack(SCENARIOS["staging without rollback"])
+
+    alarms = stack.resources[f"{name}DeploymentGroup"]["Properties"].get("AlarmConfiguration", {})
+
+    assert not alarms.get("Alarms")
 
 
 def test_production_moves_a_tenth_first(stacks: dict[str, Concrete]) -> None:

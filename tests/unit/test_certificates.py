@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
 
 from tests.template.parsed import ROOT
 
@@ -37,6 +38,17 @@ def test_every_authority_is_in_force(file: Path) -> None:
 def test_every_certificate_of_a_file_is_taken(file: Path) -> None:
     """What OpenSSL cannot read in the middle of a file, it leaves out without a word."""
     assert len(names_in(file)) == len(re.findall("BEGIN CERTIFICATE", file.read_text()))
+
+
+@pytest.mark.parametrize("file", OF_REGIONS, ids=lambda file: file.stem)
+def test_every_authority_of_rds_is_formed_as_strict_verification_wants(file: Path) -> None:
+    for authority in x509.load_pem_x509_certificates(file.read_bytes()):
+        constraints = authority.extensions.get_extension_for_class(x509.BasicConstraints)
+        assert constraints.critical
+        assert constraints.value.ca
+        assert authority.extensions.get_extension_for_class(x509.KeyUsage).value.key_cert_sign
+        assert authority.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
+        authority.verify_directly_issued_by(authority)
 
 
 @pytest.mark.parametrize("file", OF_REGIONS, ids=lambda file: file.stem)

@@ -32,11 +32,14 @@ def database() -> "MySQLConnection":
     # A hit needs neither a database nor its driver.
     from lending.adapters.mysql_connection import MySQLConnection
 
-    given = settings()
-    login: LoginSource = GivenLogin(given.db_user, given.db_password)
+    return MySQLConnection(settings(), database_login(settings()))
+
+
+def database_login(given: Settings) -> LoginSource:
+    """Return where the database's user and password come from."""
     if given.db_secret_id is not None:
-        login = SecretsManagerLogin(given.db_secret_id)
-    return MySQLConnection(given, login)
+        return SecretsManagerLogin(given.db_secret_id)
+    return GivenLogin(given.db_user, given.db_password)
 
 
 @cache

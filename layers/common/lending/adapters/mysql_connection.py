@@ -74,6 +74,14 @@ UNAVAILABLE = {
 T = TypeVar("T")
 
 
+def tls_options(settings: Settings) -> dict[str, Any]:
+    """Return what the driver is to be told so that it encrypts and verifies, where the settings name a CA bundle."""
+    if settings.db_tls_ca is None:
+        return {}
+    # ssl_ca alone would encrypt but verify nothing.
+    return {"ssl_ca": settings.db_tls_ca, "ssl_verify_cert": True, "ssl_verify_identity": True}
+
+
 class Transaction:
     """Statements that count together or not at all."""
 
@@ -110,6 +118,7 @@ class MySQLConnection:
         self._login = login
         self._connection: pymysql.Connection[Cursor] | None = None
         self._used_at = 0.0
+        self._in_transaction = False
 
     def query(self, sql: str, parameters: Mapping[str, object]) -> tuple[tuple[Any, ...], ...]:
         """Return the rows of one reading statement, run in autocommit."""
@@ -124,9 +133,11 @@ class MySQLConnection:
         """Begin a transaction; roll it back at the end unless it was committed."""
         self._once_more_if_stale(self._begin)
         transaction = Transaction(self)
+        self._in_transaction = True
         try:
             yield transaction
         finally:
+            self._in_transaction = False
             if not transaction.committed:
                 self._roll_back()
 
@@ -181,6 +192,8 @@ class MySQLConnection:
 
     def _open(self) -> "pymysql.Connection[Cursor]":
         if self._connection is None:
+            if self._in_transaction:
+                raise ConnectionLostError  # on another connection the rest of it would count by itself
             self._connection = self._connect()
         self._used_at = time.monotonic()
         return self._connection
@@ -196,8 +209,6 @@ class MySQLConnection:
 
     def _connect_as(self, login: Login) -> "pymysql.Connection[Cursor]":
         settings = self._settings
-        # ssl_ca alone would encrypt but verify nothing.
-        tls: dict[str, Any] = {"ssl_ca": settings.db_tls_ca, "ssl_verify_cert": True, "ssl_verify_identity": True}
         connection: pymysql.Connection[Cursor] = pymysql.connect(
             host=settings.db_host,
             port=settings.db_port,
@@ -209,7 +220,7 @@ class MySQLConnection:
             read_timeout=CONNECT_TIMEOUT_SECONDS,
             write_timeout=SOCKET_TIMEOUT_SECONDS,
             cursorclass=Cursor,
-            **(tls if settings.db_tls_ca else {}),
+            **tls_options(settings),
         )
         with connection.cursor() as cursor:
             cursor.execute(ISOLATION)
