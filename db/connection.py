@@ -1,4 +1,4 @@
-"""The database connection of migrations and imports: entered as the service enters, with all the time that they take."""
+"""The database connection of migrations and imports: entered as the service enters, with the time that they take."""
 
 from typing import TYPE_CHECKING, Any
 
