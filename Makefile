@@ -50,9 +50,8 @@ import: bootstrap ## Import CUSTOMERS=customers.csv LOANS=loans.csv into what DB
 	@$(PYTHON) -m local.importer --customers "$(CUSTOMERS)" --loans "$(LOANS)"
 
 .PHONY: bench
-bench: bootstrap build ## Measure it against its floors (BENCH=warm for one section; a quarter of an hour)
-	$(PYTHON) -m benchmarks $(BENCH)
-	$(PYTHON) -m benchmarks report
+bench: bootstrap ## Measure it against its floors (BENCH=warm for one section; half an hour for all)
+	@$(PYTHON) -m benchmarks $(BENCH)
 
 .PHONY: refresh
 refresh: bootstrap ## Sweep, warm and inspect the cache once, as the schedule does every minute
@@ -89,7 +88,7 @@ sam-local: bootstrap build ## Answer every event of events/ in sam local (needs 
 .PHONY: clean
 clean: ## Stop the servers; remove environments, servers' data and builds
 	@if [ -x $(PYTHON) ]; then $(PYTHON) -m local.servers down; fi
-	rm -rf .local .aws-sam
+	rm -rf .local .aws-sam .hypothesis
 
 # uv (https://docs.astral.sh/uv) resolves for every platform and Python at once.
 LOCK := uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --custom-compile-command "make requirements"

@@ -27,14 +27,14 @@ def main() -> int:
     parser.add_argument("what", nargs="?", default="all", choices=[*SECTIONS, "all", "report"])
     for option in fields(Options):
         flag = f"--{option.name.replace('_', '-')}"
-        parser.add_argument(flag, type=int, default=option.default, metavar="N", help="(default: %(default)s)")
+        described = f"{option.metadata['help']} (default: %(default)s)"
+        parser.add_argument(flag, type=int, default=option.default, metavar="N", help=described)
     arguments = vars(parser.parse_args())
     what = arguments.pop("what")
     if what == "report":
-        write_report()
-        return 0
+        return write_report()
     statuses = [run(name, Options(**arguments)) for name in (SECTIONS if what == "all" else [what])]
-    return max(statuses)
+    return 1 if any(statuses) else 0
 
 
 def run(name: str, options: Options) -> int:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from benchmarks.built import build, runtime_python, without_bytecode
 from benchmarks.imports import import_tables
-from benchmarks.interleaved import Sample, Subject, measure
+from benchmarks.interleaved import Sample, Subject, left_out, measure
 from benchmarks.machine import pin_apart
 from benchmarks.options import Options
 from benchmarks.requests import check, check_event
@@ -91,6 +91,7 @@ def measure_section(stores: Stores, options: Options) -> Findings:
         remarks=[
             pinned,
             f"{options.starts} starts of each kind, in turn and in a random order, all files in the page cache.",
+            left_out(samples),
         ],
     )
 
@@ -105,7 +106,8 @@ def _environments(stores: Stores, built: Path, folder: Path) -> dict[str, Enviro
     def answering(module: str, *path: Path, customer_id: int = KNOWN, cache_status: str = "") -> Environment:
         event = folder / f"{customer_id}.json"
         event.write_text(json.dumps(check_event(customer_id)), encoding="utf-8")
-        command = [python, str(FIRST_ANSWER), module, str(event)]
+        # -P: this folder's modules are not the runtime's.
+        command = [python, "-P", str(FIRST_ANSWER), module, str(event)]
         return Environment(
             command,
             variables | {"PYTHONPATH": os.pathsep.join(map(str, path))},

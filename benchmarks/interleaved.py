@@ -84,6 +84,11 @@ def measure(subjects: Mapping[str, Subject], rounds: int, *, warm_up_rounds: int
     return {name: Sample(blocks[name], len(strays[name])) for name in subjects}
 
 
+def left_out(samples: Mapping[str, Sample]) -> str:
+    """Return a sentence on the calls that did something else."""
+    return f"{sum(sample.strays for sample in samples.values())} calls were answered otherwise and left out."
+
+
 def timed(subject: Subject) -> tuple[int, Any]:
     """Return how many nanoseconds one call took, and what it returned."""
     given = subject.prepare()

@@ -44,17 +44,18 @@ def measure_section(stores: Stores, options: Options) -> Findings:
     phases = [
         Phase("hits", "check", REGULARS),
         Phase("misses", "walk", strangers),
-        Phase("create-loan, with a key", "create", BORROWERS),
-        Phase("95 checks to 5 loans", "mix", REGULARS),
         Phase("checks, Redis refuses connections", "check", REGULARS, _redis_gone),
         Phase("checks, Redis is silent", "check", REGULARS, _redis_silent),
+        Phase("create-loan, with a key", "create", BORROWERS),
+        Phase("95 checks to 5 loans", "mix", REGULARS),
         Phase("95 checks to 5 loans, Redis is silent", "mix", REGULARS, _redis_silent),
     ]
     with serving() as front:
         run_wrk(front.url, Traffic("check", REGULARS.start, len(REGULARS), "warm-up"), WARM_UP_SECONDS)
+        rows = [_row(stores, front, phase, options.seconds) for phase in phases]
+        # In the end, as it leaves loans and a full outbox behind.
         regular_mix = Traffic("mix", REGULARS.start, len(REGULARS), "soak")
         soaked, targets = soak(stores, front, regular_mix, options.soak_seconds)
-        rows = [_row(stores, front, phase, options.seconds) for phase in phases]
     errors = sum(int(row[4] or 0) for row in rows)
     return Findings(
         tables=[
@@ -66,8 +67,13 @@ def measure_section(stores: Stores, options: Options) -> Findings:
             ),
             soaked,
         ],
-        targets=[Target.of_count("errors, Redis away or not", errors, 0), *targets],
-        remarks=["Nothing was pinned to a core."],
+        targets=[
+            # refresh_cache, once a minute, has a few of its own.
+            Target.of_count("SQL statements a hit", float(rows[0][-1] or 0), 0.01),
+            Target.of_count("errors, Redis away or not", errors, 0),
+            *targets,
+        ],
+        remarks=["Nothing was pinned to a core, and the machine was not watched in between."],
     )
 
 

@@ -4,6 +4,7 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from tempfile import TemporaryFile
 
 import psutil
 
@@ -21,7 +22,6 @@ class Run:
 
     seconds: float
     peak_mib: float
-    output: str
 
 
 def run_watched(command: Sequence[str], environment: Mapping[str, str]) -> Run:
@@ -31,18 +31,19 @@ def run_watched(command: Sequence[str], environment: Mapping[str, str]) -> Run:
         CommandFailedError: It ended with another status than 0.
     """
     started_at = time.monotonic()
-    with psutil.Popen(
-        command, env=dict(environment), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as process:
+    with (
+        TemporaryFile("w+") as output,
+        psutil.Popen(command, env=dict(environment), stdout=output, stderr=subprocess.STDOUT) as process,
+    ):
         peak = 0
         while process.poll() is None:
             peak = max(peak, resident_bytes(process))
             time.sleep(INTERVAL_SECONDS)
         seconds = time.monotonic() - started_at
-        output = process.stdout.read()
-    if process.returncode != 0:
-        raise CommandFailedError(f"{' '.join(command)}:\n{output[-2000:]}")
-    return Run(seconds, peak / MIB, output)
+        if process.returncode != 0:
+            output.seek(0)
+            raise CommandFailedError(f"{' '.join(command)}:\n{output.read()[-2000:]}")
+    return Run(seconds, peak / MIB)
 
 
 def resident_bytes(process: psutil.Process) -> int:

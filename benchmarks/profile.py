@@ -2,46 +2,74 @@
 
 import cProfile
 import pstats
-from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from benchmarks.interleaved import Subject
 from benchmarks.results import Cell, Table
 
 CALLS = 2000
+MOST = 12
 PACKAGES = ("lending", "functions", "redis", "aws_lambda_powertools", "json", "logging")
 WAITING = {"<method 'sendall' of '_socket.socket' objects>", "<method 'recv' of '_socket.socket' objects>"}
 """Where the system sends, and where it waits for Redis."""
 SOCKETS, BUILT_IN, OTHERS = "sockets, Redis included", "built-in functions", "others"
 
 
-def profile_of(name: str, subject: Subject) -> Table:
-    """Return how the time of a request is shared by the packages whose functions it runs in."""
+class Spent(NamedTuple):
+    """What a function, or a package's all, took."""
+
+    package: str
+    function: str
+    calls: int
+    seconds: float
+    """In itself, not in what it called."""
+
+
+def profile_of(name: str, subject: Subject) -> list[Table]:
+    """Return how the time of a request is shared, by the packages whose functions it runs in and by function."""
     prepared = [subject.prepare() for _ in range(CALLS)]
     profiler = cProfile.Profile()
     profiler.enable()
     for given in prepared:
         subject.call(given)
     profiler.disable()
-    calls: dict[str, int] = defaultdict(int)
-    seconds: dict[str, float] = defaultdict(float)
-    for (file, _, function), (_, count, own, *_) in pstats.Stats(profiler).stats.items():  # type: ignore[attr-defined]
-        owner = _owner(file, function)
-        calls[owner] += count
-        seconds[owner] += own
-    total = sum(seconds.values())
-    dearest = sorted(seconds, key=lambda owner: -seconds[owner])
-    rows: list[list[Cell]] = [[owner, calls[owner] / CALLS, 100 * seconds[owner] / total] for owner in dearest]
-    return Table(
-        f"Where a {name} spends its time",
-        ["", "calls", "% of its time"],
-        rows,
-        f"{CALLS} calls under cProfile, by the package that a function belongs to, its own time alone.",
-    )
+    spent = [
+        Spent(_owner(file, function), function, count, own)
+        for (file, _, function), (_, count, own, *_) in pstats.Stats(profiler).stats.items()  # type: ignore[attr-defined]
+    ]
+    return [
+        _table(f"Where a {name} spends its time", _by_package(spent)),
+        _table("The functions that take most of it", sorted(spent, key=lambda each: -each.seconds), MOST),
+    ]
+
+
+def _by_package(spent: Sequence[Spent]) -> list[Spent]:
+    packages = {each.package for each in spent}
+    sums = [
+        Spent(
+            package,
+            "",
+            sum(each.calls for each in spent if each.package == package),
+            sum(each.seconds for each in spent if each.package == package),
+        )
+        for package in packages
+    ]
+    return sorted(sums, key=lambda each: -each.seconds)
+
+
+def _table(title: str, spent: Sequence[Spent], most: int | None = None) -> Table:
+    total = sum(each.seconds for each in spent)
+    rows: list[list[Cell]] = [
+        [f"{each.package} {each.function}".strip(), each.calls / CALLS, 100 * each.seconds / total]
+        for each in spent[:most]
+    ]
+    note = f"{CALLS} calls under cProfile, the own time of each alone; profiling slows every call down, ours most."
+    return Table(title, ["", "calls", "% of its time"], rows, note)
 
 
 def _owner(file: str, function: str) -> str:
     if file == "~":
         return SOCKETS if function in WAITING else BUILT_IN
-    parts = Path(file).parts
-    return next((package for package in PACKAGES if package in parts), OTHERS)
+    return next((part for part in reversed(Path(file).parts) if part in PACKAGES), OTHERS)

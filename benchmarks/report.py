@@ -1,4 +1,4 @@
-"""Writes the last results into README.md, between its markers, and draws the plots beside it."""
+"""Writes the last results into README.md, each between its markers, and draws the plots beside it."""
 
 import sys
 from pathlib import Path
@@ -7,7 +7,6 @@ from benchmarks.plots import PLOTS, draw_plots
 from benchmarks.results import path_of, read, to_markdown
 
 README = Path(__file__).with_name("README.md")
-BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 
 SECTIONS = {
     "warm": "Warm: calls in one process",
@@ -19,15 +18,22 @@ SECTIONS = {
 """The module of each section, and its title."""
 
 
-def write_report() -> None:
-    """Put what was measured last in the place of what was measured before."""
-    before, _, rest = README.read_text(encoding="utf-8").partition(BEGIN)
-    _, _, after = rest.partition(END)
+def write_report(readme: Path = README) -> int:
+    """Put what was measured here in the place of what was measured before; return the exit status."""
     measured = [name for name in SECTIONS if path_of(name).exists()]
-    parts = [_section(name) for name in measured]
-    README.write_text("\n\n".join([f"{before}{BEGIN}", *parts, f"{END}{after}"]), encoding="utf-8")
-    draw_plots(README.parent)
-    print(f"Wrote the results of {', '.join(measured)} into {README.name}.", file=sys.stderr)
+    if not measured:
+        print("Nothing has been measured here yet: `make bench`.", file=sys.stderr)
+        return 1
+    page = readme.read_text(encoding="utf-8")
+    for name in measured:
+        begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+        before, _, rest = page.partition(begin)
+        _, _, after = rest.partition(end)
+        page = "\n\n".join([f"{before}{begin}", _section(name), f"{end}{after}"])
+    readme.write_text(page, encoding="utf-8")
+    draw_plots(readme.parent)
+    print(f"Wrote the results of {', '.join(measured)} into {readme.name}.", file=sys.stderr)
+    return 0
 
 
 def _section(name: str) -> str:

@@ -7,6 +7,7 @@ import json
 import sys
 from importlib import import_module
 
+from benchmarks.built import NotBuiltError
 from benchmarks.machine import load
 from benchmarks.options import Options
 from benchmarks.results import Result
@@ -19,7 +20,10 @@ def main() -> None:
     before = load()
     with private_stores() as stores:
         # Not before: handlers and floors look for their stores when they are imported or called.
-        findings = import_module(f"benchmarks.{name}").measure_section(stores, options)
+        try:
+            findings = import_module(f"benchmarks.{name}").measure_section(stores, options)
+        except NotBuiltError as exc:
+            sys.exit(f"{name} was not measured: {exc}")
         servers = stores.describe()
     Result(name, findings, before, load(), servers).write()
 

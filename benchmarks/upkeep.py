@@ -3,6 +3,9 @@
 import time
 from collections.abc import Sequence
 
+import psutil
+
+from benchmarks.memory import MIB, resident_bytes
 from benchmarks.results import Table
 from benchmarks.stores import Stores
 from functions.refresh_cache import app as refresh_cache
@@ -56,6 +59,7 @@ def refresh_in_bulk(stores: Stores, customer_ids: Sequence[int]) -> Table:
     with connection.cursor() as cursor:
         cursor.execute("TRUNCATE TABLE cache_invalidations")
         cursor.executemany("INSERT INTO cache_invalidations (customer_id) VALUES (%s)", [(each,) for each in ids])
+    before_mib = _resident_mib()
     sweep_seconds = _refresh("swept", len(ids))
     fill_cache(stores, ids)
     stores.cache.sadd(EXPIRING, *ids)
@@ -67,7 +71,8 @@ def refresh_in_bulk(stores: Stores, customer_ids: Sequence[int]) -> Table:
             ["sweep", len(ids), sweep_seconds, len(ids) / sweep_seconds],
             ["warm", len(ids), warm_seconds, len(ids) / warm_seconds],
         ],
-        "The whole function, its inspection of a sample included.",
+        "The whole function, its inspection of a sample included. "
+        f"The process had {before_mib:.0f} MiB in memory before, {_resident_mib():.0f} after.",
     )
 
 
@@ -79,6 +84,10 @@ def _refresh(what: str, expected: int) -> float:
     if done[what] != expected or done["mismatches"]:
         raise RefreshError(f"expected {what} {expected} and no mismatch: {done}")
     return seconds
+
+
+def _resident_mib() -> float:
+    return resident_bytes(psutil.Process()) / MIB
 
 
 def _used_memory(stores: Stores) -> int:

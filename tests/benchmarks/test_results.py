@@ -9,6 +9,7 @@ from benchmarks import results
 from benchmarks.interleaved import Ratio
 from benchmarks.machine import Load
 from benchmarks.plots import bar_chart
+from benchmarks.report import write_report
 from benchmarks.results import Findings, Result, Table, Target, read, to_markdown
 
 QUIET = Load(average=0.1, busy_pct=1.0)
@@ -48,6 +49,23 @@ def test_a_target_above_its_bound_is_not_reached() -> None:
 def test_a_noisy_run_is_called_so(untrusted: Result, reason: str) -> None:
     assert f"TOO NOISY TO TRUST: {reason}" in untrusted.verdict()
     assert "Quiet enough to trust." in result(STEADY).verdict()
+
+
+def test_a_report_replaces_what_was_measured_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results, "FOLDER", tmp_path)
+    page = tmp_path / "README.md"
+    page.write_text(
+        "<!-- warm: begin -->\nold\n<!-- warm: end -->\n<!-- load: begin -->\nkept\n<!-- load: end -->\nAfter.\n"
+    )
+
+    nothing_yet = write_report(page)
+    result(STEADY).write()
+    written = write_report(page)
+
+    assert (nothing_yet, written) == (1, 0)
+    assert "old" not in page.read_text()
+    assert "hit / b" in page.read_text().partition("<!-- warm: end -->")[0]
+    assert "kept\n<!-- load: end -->\nAfter." in page.read_text()
 
 
 def test_a_plot_is_well_formed_whatever_the_labels() -> None:

@@ -17,13 +17,13 @@ class ScoreComponents(NamedTuple):
     """What a score is made of, in points, each rounded to hundredths for the reader; the score rounds the exact sum."""
 
     punctuality: Decimal
-    """0..35, installments paid on time over installments due."""
+    """0..35, installments paid on time over installments agreed: the sum of the tenures."""
     experience: Decimal
     """0..20, number of loans."""
     activity: Decimal
     """0..20, loans started this calendar year."""
     volume: Decimal
-    """0..25, amount lent."""
+    """0..25, amount of the approved and paid loans."""
 
 
 class CreditProfile(NamedTuple):
