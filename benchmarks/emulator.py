@@ -47,8 +47,11 @@ def measure_section(stores: Stores, options: Options) -> Findings:
             floor = running.enter_context(Emulator(FLOORS, environment, built, handler=handler))
             subjects[name] = Subject(floor.invoke, _event, lambda answer: bool(answer["statusCode"] == OK))
         ours = running.enter_context(Emulator(CHECK_ELIGIBILITY, environment, built))
+        # Others for the misses and loans: who is called more often than the floors is quicker for it.
+        missing = running.enter_context(Emulator(CHECK_ELIGIBILITY, environment, built))
         lending = running.enter_context(Emulator(CREATE_LOAN, environment, built))
-        subjects |= _requests(stores, ours, lending)
+        subjects[HIT] = Subject(ours.invoke, _event, lambda a: a["statusCode"] == OK and used_cache(a) == "hit")
+        subjects |= _slower_requests(stores, missing, lending)
         samples = measure(subjects, options.rounds, warm_up_rounds=WARM_UP_ROUNDS)
         latency_us = _latency_us(ours.log())
     ratio = samples[HIT].ratio_to(samples[EMPTY])
@@ -62,7 +65,7 @@ def measure_section(stores: Stores, options: Options) -> Findings:
     )
 
 
-def _requests(stores: Stores, ours: Emulator, lending: Emulator) -> dict[str, Subject]:
+def _slower_requests(stores: Stores, missing: Emulator, lending: Emulator) -> dict[str, Subject]:
     borrowers = cycle(BORROWERS)
 
     def forgotten() -> dict[str, object]:
@@ -70,8 +73,7 @@ def _requests(stores: Stores, ours: Emulator, lending: Emulator) -> dict[str, Su
         return check_event(FORGOTTEN)
 
     return {
-        HIT: Subject(ours.invoke, _event, lambda a: a["statusCode"] == OK and used_cache(a) == "hit"),
-        "miss, 10 loans": Subject(ours.invoke, forgotten, lambda a: used_cache(a) == "fwd=miss; stored"),
+        "miss, 10 loans": Subject(missing.invoke, forgotten, lambda a: used_cache(a) == "fwd=miss; stored"),
         "create-loan, approved": Subject(
             lending.invoke, lambda: create_event(next(borrowers), new_key()), lambda a: a["statusCode"] == CREATED
         ),

@@ -36,7 +36,7 @@ def profile_of(name: str, subject: Subject) -> list[Table]:
         subject.call(given)
     profiler.disable()
     spent = [
-        Spent(_owner(file, function), function, count, own)
+        Spent(_owner(file, function), _name(file, function), count, own)
         for (file, _, function), (_, count, own, *_) in pstats.Stats(profiler).stats.items()  # type: ignore[attr-defined]
     ]
     return [
@@ -62,11 +62,15 @@ def _by_package(spent: Sequence[Spent]) -> list[Spent]:
 def _table(title: str, spent: Sequence[Spent], most: int | None = None) -> Table:
     total = sum(each.seconds for each in spent)
     rows: list[list[Cell]] = [
-        [f"{each.package} {each.function}".strip(), each.calls / CALLS, 100 * each.seconds / total]
-        for each in spent[:most]
+        [each.function or each.package, each.calls / CALLS, 100 * each.seconds / total] for each in spent[:most]
     ]
     note = f"{CALLS} calls under cProfile, the own time of each alone; profiling slows every call down, ours most."
     return Table(title, ["", "calls", "% of its time"], rows, note)
+
+
+def _name(file: str, function: str) -> str:
+    """Return a function's name for a reader: the built-in ones name themselves in full."""
+    return function.strip("<>").removeprefix("built-in method ") if file == "~" else f"{Path(file).name}: {function}"
 
 
 def _owner(file: str, function: str) -> str:
