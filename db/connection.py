@@ -1,12 +1,14 @@
 """The database connection of migrations and imports: entered as the service enters, with the time that they take."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pymysql
 
 from lending import wiring
 from lending.adapters.mysql_connection import tls_options
-from lending.config import Settings
+from lending.config import InvalidSettingError, Settings
+from lending.errors import StoreUnavailableError
 
 if TYPE_CHECKING:
     from pymysql.cursors import Cursor
@@ -21,9 +23,12 @@ def connect(settings: Settings, **options: Any) -> "pymysql.Connection[Cursor]":
         settings: Where the database is and how to enter it.
         options: What the work wants of pymysql beside that.
     Raises:
+        InvalidSettingError: There is no such CA bundle.
         StoreUnavailableError: The secret with the login cannot be had.
         pymysql.MySQLError: The database is away or refuses.
     """
+    if settings.db_tls_ca and not Path(settings.db_tls_ca).is_file():
+        raise InvalidSettingError(f"DB_TLS_CA: there is no {settings.db_tls_ca} here")
     login = wiring.database_login(settings).renewed()  # this process may remember the one before a rotation
     connection: pymysql.Connection[Cursor] = pymysql.connect(
         host=settings.db_host,
@@ -34,3 +39,9 @@ def connect(settings: Settings, **options: Any) -> "pymysql.Connection[Cursor]":
         **{"connect_timeout": CONNECT_TIMEOUT_SECONDS, **tls_options(settings), **options},
     )
     return connection
+
+
+def why_none(exc: StoreUnavailableError | pymysql.MySQLError) -> str:
+    """Return in words why there is no connection, without a full stop."""
+    cause = f" ({exc.__cause__})" if isinstance(exc, StoreUnavailableError) and exc.__cause__ else ""
+    return str(exc.args[-1]).rstrip(".") + cause

@@ -13,13 +13,12 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
 import pymysql
 
-from db.connection import connect
+from db.connection import connect, why_none
 from db.migrate import MigrationError, UnknownMigrationError, migrate
 from lending import wiring
 from lending.config import InvalidSettingError, Settings
@@ -28,12 +27,13 @@ from lending.observability import logger
 
 SECONDS_TO_ANSWER = 15
 """Kept back of the function's time, so that a migration that takes too long can still be told."""
-MAX_REASON = 1000
+MAX_REASON = 2000
 """CloudFormation drops answers of more than 4 KiB."""
 FINGERPRINT_DIGITS = 16
 ANSWER_ATTEMPTS = 3
 ANSWER_TIMEOUT_SECONDS = 4
-STOP_TIMEOUT_SECONDS = 2
+SHORT_TIMEOUTS = {"connect_timeout": 2, "read_timeout": 2, "write_timeout": 2}
+"""In seconds, for what must not use up the time to answer."""
 
 FORESEEN = (MigrationError, InvalidSettingError, StoreUnavailableError, pymysql.MySQLError)
 """What went wrong is plain from their message; anything else is looked up in the log."""
@@ -62,8 +62,6 @@ def lambda_handler(event: dict[str, Any], context: Any) -> None:
 
 def _brought_up_to_date(event: dict[str, Any], context: Any) -> list[str]:
     settings = wiring.settings()
-    if settings.db_tls_ca and not Path(settings.db_tls_ca).is_file():
-        raise InvalidSettingError(f"DB_TLS_CA: there is no {settings.db_tls_ca} in this runtime")
     with (
         _time_limit(context.get_remaining_time_in_millis() / 1000 - SECONDS_TO_ANSWER),
         connect(settings) as connection,
@@ -84,7 +82,7 @@ def _brought_up_to_date(event: dict[str, Any], context: Any) -> list[str]:
 def _stop(thread_id: int, settings: Settings) -> None:
     """End a statement that goes on: the server does not notice that its client has left, and keeps the lock for it."""
     try:
-        with connect(settings, connect_timeout=STOP_TIMEOUT_SECONDS) as connection, connection.cursor() as cursor:
+        with connect(settings, **SHORT_TIMEOUTS) as connection, connection.cursor() as cursor:
             cursor.execute("KILL %s", (thread_id,))
     except (StoreUnavailableError, pymysql.MySQLError):
         logger.exception("The statement under way could not be ended")
@@ -111,9 +109,11 @@ def _reason(exc: Exception, context: Any) -> str:
     where = f"log group {context.log_group_name}, stream {context.log_stream_name}"
     if not isinstance(exc, FORESEEN):
         return f"{type(exc).__name__}; see {where}"
-    message = exc.args[-1] if exc.args else type(exc).__name__
-    cause = f" ({exc.__cause__})" if isinstance(exc, StoreUnavailableError) and exc.__cause__ else ""
-    return f"{str(message)[:MAX_REASON]}{cause[:MAX_REASON]}; see {where}"
+    if isinstance(exc, StoreUnavailableError | pymysql.MySQLError):
+        message = why_none(exc)
+    else:
+        message = str(exc.args[-1] if exc.args else type(exc).__name__)
+    return f"{message[:MAX_REASON]}; see {where}"
 
 
 def _fingerprint(event: dict[str, Any]) -> str:

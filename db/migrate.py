@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import pymysql
 from pymysql.constants import ER
 
-from db.connection import connect
+from db.connection import connect, why_none
 from lending.config import InvalidSettingError, Settings
 from lending.errors import StoreUnavailableError
 
@@ -160,7 +160,7 @@ def main() -> None:
     except InvalidSettingError as exc:
         sys.exit(f"migrate: {exc}; `make up` starts a server, `source .local/env` says where it is")
     except (StoreUnavailableError, pymysql.MySQLError) as exc:
-        sys.exit(f"migrate: no database: {exc.args[-1]}")
+        sys.exit(f"migrate: no database: {why_none(exc)}")
     try:
         applied = migrate(connection)
     except MigrationError as exc:

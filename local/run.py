@@ -18,7 +18,7 @@ from typing import Self
 
 import pymysql
 
-from db.connection import connect
+from db.connection import connect, why_none
 from db.migrate import MigrationError, migrate
 from lending.config import InvalidSettingError, Settings
 from lending.errors import StoreUnavailableError
@@ -88,7 +88,7 @@ def prepare_database(settings: Settings) -> None:
         connection = connect(settings)
     except (StoreUnavailableError, pymysql.MySQLError) as exc:
         raise StartError(
-            f"No database: {exc.args[-1]}. Mend the DB_* variables, or unset DB_HOST to have a private one."
+            f"No database: {why_none(exc)}. Mend the DB_* variables, or unset DB_HOST to have a private one."
         ) from exc
 
     with connection:

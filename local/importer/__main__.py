@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         with only_importer(settings) as connection:
             report = import_files(connection, files, rejects=rejects, today=today)
     except (ImportFailedError, InvalidSettingError) as exc:
-        _fail(f"{exc} Nothing was imported.", NOT_IMPORTED)
+        _fail(f"{str(exc).rstrip('.')}. Nothing was imported.", NOT_IMPORTED)
     except UnknownOutcomeError as exc:
         _fail(str(exc), NOT_IMPORTED)
     except KeyboardInterrupt:

@@ -7,7 +7,7 @@ import pymysql
 from pymysql.connections import Connection
 from pymysql.cursors import Cursor
 
-from db.connection import connect
+from db.connection import connect, why_none
 from lending.config import Settings
 from lending.errors import StoreUnavailableError
 from local.importer.errors import ImportFailedError
@@ -35,7 +35,7 @@ def only_importer(settings: Settings) -> Iterator["Connection[Cursor]"]:
                 raise ImportFailedError("Another import into this database is running.")
             yield connection
     except (StoreUnavailableError, pymysql.MySQLError) as exc:
-        raise ImportFailedError(f"The database failed: {exc.args[-1]}.") from exc
+        raise ImportFailedError(f"The database failed: {why_none(exc)}.") from exc
 
 
 def _connect(settings: Settings) -> "Connection[Cursor]":

@@ -14,7 +14,7 @@ from cryptography.x509.oid import NameOID
 from db.connection import connect
 from lending.adapters.logins import GivenLogin
 from lending.adapters.mysql_connection import MySQLConnection
-from lending.config import Settings
+from lending.config import InvalidSettingError, Settings
 from lending.errors import StoreUnavailableError
 from local.container import engine_answers
 from local.mysql_server import find_mysql
@@ -116,6 +116,11 @@ def test_migrations_and_imports_verify_it_as_well(server: Server, authority: Aut
         assert cursor.fetchall()[0][1]
     with pytest.raises(pymysql.OperationalError, match="mismatch"):
         connect(Settings.from_env(verified | {"DB_HOST": OTHER_HOST}))
+
+
+def test_a_missing_bundle_is_named(server: Server, tmp_path: Path) -> None:
+    with pytest.raises(InvalidSettingError, match="DB_TLS_CA: there is no"):
+        connect(Settings.from_env(server.environment | {"DB_TLS_CA": str(tmp_path / "none.pem")}))
 
 
 def test_a_server_without_a_certificate_of_the_authority_is_refused(database: Database, authority: Authority) -> None:

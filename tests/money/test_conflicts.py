@@ -24,7 +24,7 @@ LOCK_WAIT_SECONDS = 3
 SOCKET_TIMEOUT_SECONDS = 5
 
 LOCK_CUSTOMER = "SELECT 1 FROM customers WHERE customer_id = %s FOR UPDATE"
-# Shared, so that several transactions can hold them at once; each keeps others' inserts out of the gap behind them.
+# Shared, so that the next can have them before the last has let go; keeps others' inserts out of the gap behind them.
 SHARE_LOANS = "SELECT 1 FROM loans WHERE customer_id = %s LOCK IN SHARE MODE"
 WAITING = """
 SELECT COUNT(*) FROM information_schema.INNODB_TRX JOIN information_schema.PROCESSLIST ON ID = trx_mysql_thread_id
@@ -88,23 +88,26 @@ def deadlocked(client: Client, database: Database, statements: Counter[bytes], t
     """Ask for a loan whose transaction deadlocks with so many others, one after the other, and loses each time."""
     with ExitStack() as stack, ThreadPoolExecutor(1) as pool:
         others = [stack.enter_context(heavy_transaction(database, number)) for number in range(times)]
+        others[0].execute(SHARE_LOANS, [CUSTOMER])
         answer = pool.submit(client.create_loan, BODY, "k1")
         for number, other in enumerate(others, start=1):
             wait_for_insert(database, statements, number)
-            # The handler holds the customer and waits for the loans, of which this one does the reverse.
+            # The handler holds the customer and waits for the loans, of which this one does the reverse. It alone, as
+            # MySQL looks for a circle through one of those that somebody waits for.
             other.execute(LOCK_CUSTOMER, [CUSTOMER])
-            # The handler has lost and starts over; the next one holds the loans, too.
+            # The handler has lost and starts over; the next one has the loans before it gets the customer.
+            for following in others[number : number + 1]:
+                following.execute(SHARE_LOANS, [CUSTOMER])
             other.connection.rollback()
         return answer.result()
 
 
 @contextmanager
 def heavy_transaction(database: Database, number: int) -> Iterator[Cursor]:
-    """Begin a transaction that holds the customer's loans, and has changed so much that it wins a deadlock."""
+    """Begin a transaction that has changed so much that it wins a deadlock."""
     with connect(database.environment) as other, other.cursor() as cursor:
         other.begin()
         add_borrowers(other, range(5000 + 100 * number, 5100 + 100 * number), SALARY_FOR_MANY)
-        cursor.execute(SHARE_LOANS, [CUSTOMER])
         yield cursor
         other.rollback()
 
