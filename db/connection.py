@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pymysql
 
-from lending import wiring
+from lending.adapters.aws_secrets import database_login
 from lending.adapters.mysql_connection import tls_options
 from lending.config import InvalidSettingError, Settings
 from lending.errors import StoreUnavailableError
@@ -29,7 +29,7 @@ def connect(settings: Settings, **options: Any) -> "pymysql.Connection[Cursor]":
     """
     if settings.db_tls_ca and not Path(settings.db_tls_ca).is_file():
         raise InvalidSettingError(f"DB_TLS_CA: there is no {settings.db_tls_ca} here")
-    login = wiring.database_login(settings).renewed()  # this process may remember the one before a rotation
+    login = database_login(settings).renewed()  # this process may remember the one before a rotation
     connection: pymysql.Connection[Cursor] = pymysql.connect(
         host=settings.db_host,
         port=settings.db_port,

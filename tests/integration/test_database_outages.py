@@ -15,6 +15,7 @@ import pytest
 from db.migrate import migrate
 from lending import wiring
 from lending.adapters import mysql_connection
+from lending.adapters.aws_secrets import database_login
 from lending.config import Settings
 from lending.errors import ConnectionLostError
 from local.servers import Server, start_mysql
@@ -239,7 +240,7 @@ def test_a_connection_killed_while_idle_costs_no_request(service: Service, datab
 def test_the_rest_of_a_lost_transaction_is_not_executed(database: Database) -> None:
     """On another connection it would count by itself, whatever became of the first part."""
     settings = Settings.from_env(database.environment)
-    connection = mysql_connection.MySQLConnection(settings, wiring.database_login(settings))
+    connection = mysql_connection.MySQLConnection(settings, database_login(settings))
     statement = "INSERT INTO cache_invalidations (customer_id) VALUES (%(customer_id)s)"
     with connection.transaction() as transaction:
         transaction.execute(statement, {"customer_id": CACHED})

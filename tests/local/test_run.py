@@ -128,6 +128,17 @@ def test_empty_database_is_migrated_and_gets_the_sample_portfolio(api: Run, envi
     assert "Loaded the sample portfolio: 1000 customers." in api.shown
 
 
+def test_what_the_functions_print_goes_to_their_log_under_the_name_of_the_service(api: Run) -> None:
+    """From the first line on, which is that of the probe for readiness: it is refused."""
+    status, _ = api.post("/nowhere")
+
+    assert status == 404
+    assert '"message":"Refused"' in api.lambda_log.read_text()
+    assert '"service":"lending"' in api.lambda_log.read_text()
+    assert "service_undefined" not in api.lambda_log.read_text()
+    assert '{"level"' not in api.shown
+
+
 def test_both_endpoints_answer(api: Run) -> None:
     status, body = api.post("/check-eligibility")
 

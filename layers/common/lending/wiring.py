@@ -6,8 +6,8 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from lending.adapters.aws_iam_token import ElastiCacheIamLogin
-from lending.adapters.aws_secrets import SecretsManagerLogin
-from lending.adapters.logins import GivenLogin, LoginSource
+from lending.adapters.aws_secrets import SecretsManagerLogin, database_login
+from lending.adapters.logins import LoginSource
 from lending.adapters.redis_connection import RedisConnection
 from lending.adapters.redis_scores import RedisScoreCache
 from lending.config import Settings
@@ -33,13 +33,6 @@ def database() -> "MySQLConnection":
     from lending.adapters.mysql_connection import MySQLConnection
 
     return MySQLConnection(settings(), database_login(settings()))
-
-
-def database_login(given: Settings) -> LoginSource:
-    """Return where the database's user and password come from."""
-    if given.db_secret_id is not None:
-        return SecretsManagerLogin(given.db_secret_id)
-    return GivenLogin(given.db_user, given.db_password)
 
 
 @cache

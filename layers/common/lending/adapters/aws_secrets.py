@@ -4,7 +4,8 @@ import json
 import math
 import time
 
-from lending.adapters.logins import Login
+from lending.adapters.logins import GivenLogin, Login, LoginSource
+from lending.config import Settings
 from lending.errors import StoreUnavailableError
 
 REFETCH_SECONDS = 1.0
@@ -51,6 +52,13 @@ class SecretsManagerLogin:
             return Login(user=_text(document["username"]), password=_text(document["password"]))
         except (BotoCoreError, ClientError, KeyError, ValueError, TypeError) as exc:
             raise StoreUnavailableError("The login for the store could not be fetched.") from exc
+
+
+def database_login(settings: Settings) -> LoginSource:
+    """Return where the database's user and password come from: a secret, or for local use the settings."""
+    if settings.db_secret_id is not None:
+        return SecretsManagerLogin(settings.db_secret_id)
+    return GivenLogin(settings.db_user, settings.db_password)
 
 
 def _text(value: object) -> str:
