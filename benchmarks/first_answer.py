@@ -30,11 +30,11 @@ def resident_kib() -> int:
     """Return the memory that this process has in use."""
     if not os.path.exists(STATM):  # noqa: PTH110 - pathlib would be an import of ours
         return 0
-    with open(STATM) as statm:  # noqa: PTH123
+    with open(STATM) as statm:  # noqa: PTH123 - as above
         return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") // 1024
 
 
-with open(sys.argv[2], encoding="utf-8") as event_file:  # noqa: PTH123
+with open(sys.argv[2], encoding="utf-8") as event_file:  # noqa: PTH123 - as above
     event = json.load(event_file)
 __import__(sys.argv[1])
 answer = sys.modules[sys.argv[1]].lambda_handler(event, Context())

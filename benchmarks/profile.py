@@ -1,7 +1,6 @@
 """Where a request spends its time, by cProfile: shares, as profiling slows every call down."""
 
 import cProfile
-import pstats
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +13,8 @@ MOST = 12
 PACKAGES = ("lending", "functions", "redis", "aws_lambda_powertools", "json", "logging")
 WAITING = {"<method 'sendall' of '_socket.socket' objects>", "<method 'recv' of '_socket.socket' objects>"}
 """Where the system sends, and where it waits for Redis."""
+BUILT_IN_FILE = "~"
+"""Stands for the file of a function that has none."""
 SOCKETS, BUILT_IN, OTHERS = "sockets, Redis included", "built-in functions", "others"
 
 
@@ -35,10 +36,11 @@ def profile_of(name: str, subject: Subject) -> list[Table]:
     for given in prepared:
         subject.call(given)
     profiler.disable()
-    spent = [
-        Spent(_owner(file, function), _name(file, function), count, own)
-        for (file, _, function), (_, count, own, *_) in pstats.Stats(profiler).stats.items()  # type: ignore[attr-defined]
-    ]
+    spent = []
+    for entry in profiler.getstats():
+        code = entry.code
+        file, function = (BUILT_IN_FILE, code) if isinstance(code, str) else (code.co_filename, code.co_name)
+        spent.append(Spent(_owner(file, function), _name(file, function), entry.callcount, entry.inlinetime))
     return [
         _table(f"Where a {name} spends its time", _by_package(spent)),
         _table("The functions that take most of it", sorted(spent, key=lambda each: -each.seconds), MOST),
@@ -70,10 +72,14 @@ def _table(title: str, spent: Sequence[Spent], most: int | None = None) -> Table
 
 def _name(file: str, function: str) -> str:
     """Return a function's name for a reader: the built-in ones name themselves in full."""
-    return function.strip("<>").removeprefix("built-in method ") if file == "~" else f"{Path(file).name}: {function}"
+    return (
+        function.strip("<>").removeprefix("built-in method ")
+        if file == BUILT_IN_FILE
+        else f"{Path(file).name}: {function}"
+    )
 
 
 def _owner(file: str, function: str) -> str:
-    if file == "~":
+    if file == BUILT_IN_FILE:
         return SOCKETS if function in WAITING else BUILT_IN
     return next((part for part in reversed(Path(file).parts) if part in PACKAGES), OTHERS)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pymysql
 
 from lending.adapters.aws_secrets import database_login
-from lending.adapters.mysql_connection import tls_options
+from lending.adapters.mysql_connection import entry_options
 from lending.config import InvalidSettingError, Settings
 from lending.errors import StoreUnavailableError
 
@@ -29,14 +29,9 @@ def connect(settings: Settings, **options: Any) -> "pymysql.Connection[Cursor]":
     """
     if settings.db_tls_ca and not Path(settings.db_tls_ca).is_file():
         raise InvalidSettingError(f"DB_TLS_CA: there is no {settings.db_tls_ca} here")
-    login = database_login(settings).renewed()  # this process may remember the one before a rotation
+    entry = entry_options(settings, database_login(settings).current())
     connection: pymysql.Connection[Cursor] = pymysql.connect(
-        host=settings.db_host,
-        port=settings.db_port,
-        user=login.user,
-        password=login.password,
-        database=settings.db_name,
-        **{"connect_timeout": CONNECT_TIMEOUT_SECONDS, **tls_options(settings), **options},
+        **{"connect_timeout": CONNECT_TIMEOUT_SECONDS, **entry, **options}
     )
     return connection
 

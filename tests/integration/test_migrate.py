@@ -63,7 +63,7 @@ def test_a_new_migration_is_applied_alone(fresh: Database, folder: Path) -> None
 def test_a_connection_without_autocommit_keeps_what_it_applied(fresh: Database, folder: Path) -> None:
     (folder / "0002_fill.sql").write_text("INSERT INTO shelf VALUES (1);\nINSERT INTO shelf VALUES (2);\n")
     with connect(fresh.environment) as connection:
-        connection.autocommit(False)  # noqa: FBT003
+        connection.autocommit(False)  # noqa: FBT003 - PyMySQL's signature
         migrate(connection, folder)
 
     assert fresh.execute("SELECT shelf_id FROM shelf ORDER BY shelf_id") == ((1,), (2,))
@@ -182,7 +182,7 @@ REFUSED: dict[str, tuple[str, dict[str, object]]] = {
 
 def insert(database: Database, table: str, row: dict[str, object]) -> None:
     columns, places = ", ".join(row), ", ".join(["%s"] * len(row))
-    database.execute(f"INSERT INTO {table} ({columns}) VALUES ({places})", list(row.values()))  # noqa: S608
+    database.execute(f"INSERT INTO {table} ({columns}) VALUES ({places})", list(row.values()))  # noqa: S608 - names of our own
 
 
 @pytest.fixture

@@ -52,9 +52,7 @@ def functions() -> dict[str, dict[str, Any]]:
 def routes() -> dict[str, str]:
     """Return the name of the function behind each route key."""
     return {
-        properties["RouteKey"]: _function_of(
-            integrations()[properties["Target"]["Fn::Sub"][len("integrations/${") : -1]]
-        )
+        properties["RouteKey"]: _function_of(integrations()[_target(properties)])
         for properties in resources("AWS::ApiGatewayV2::Route").values()
     }
 

@@ -74,12 +74,18 @@ UNAVAILABLE = {
 T = TypeVar("T")
 
 
-def tls_options(settings: Settings) -> dict[str, Any]:
-    """Return what the driver is to be told so that it encrypts and verifies, where the settings name a CA bundle."""
-    if settings.db_tls_ca is None:
-        return {}
+def entry_options(settings: Settings, login: Login) -> dict[str, Any]:
+    """Return what the driver is told of where the database is, who enters, and how the server is verified."""
     # ssl_ca alone would encrypt but verify nothing.
-    return {"ssl_ca": settings.db_tls_ca, "ssl_verify_cert": True, "ssl_verify_identity": True}
+    tls = {"ssl_ca": settings.db_tls_ca, "ssl_verify_cert": True, "ssl_verify_identity": True}
+    return {
+        "host": settings.db_host,
+        "port": settings.db_port,
+        "user": login.user,
+        "password": login.password,
+        "database": settings.db_name,
+        **(tls if settings.db_tls_ca else {}),
+    }
 
 
 class Transaction:
@@ -208,19 +214,13 @@ class MySQLConnection:
             return self._connect_as(self._login.renewed())
 
     def _connect_as(self, login: Login) -> "pymysql.Connection[Cursor]":
-        settings = self._settings
         connection: pymysql.Connection[Cursor] = pymysql.connect(
-            host=settings.db_host,
-            port=settings.db_port,
-            user=login.user,
-            password=login.password,
-            database=settings.db_name,
+            **entry_options(self._settings, login),
             autocommit=True,  # otherwise a warm environment would read one old snapshot for ever
             connect_timeout=CONNECT_TIMEOUT_SECONDS,
             read_timeout=CONNECT_TIMEOUT_SECONDS,
             write_timeout=SOCKET_TIMEOUT_SECONDS,
             cursorclass=Cursor,
-            **tls_options(settings),
         )
         with connection.cursor() as cursor:
             cursor.execute(ISOLATION)
