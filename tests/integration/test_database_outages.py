@@ -14,7 +14,7 @@ import pytest
 
 from db.migrate import migrate
 from lending import wiring
-from lending.adapters import mysql_connection
+from lending.adapters import aws_secrets, mysql_connection
 from lending.adapters.aws_secrets import database_login
 from lending.config import Settings
 from lending.errors import ConnectionLostError
@@ -318,7 +318,7 @@ class Secret:
 
 def test_a_rotated_password_is_fetched_again(service: Service, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     secret = Secret(server.environment["DB_USER"], "old", server.environment["DB_PASSWORD"])
-    monkeypatch.setattr(wiring, "SecretsManagerLogin", lambda _: secret)
+    monkeypatch.setattr(aws_secrets, "SecretsManagerLogin", lambda _: secret)
 
     with wired({"DB_SECRET_ID": "database"}, monkeypatch):
         check = service.check(UNCACHED)
@@ -333,7 +333,7 @@ def test_a_password_refused_again_is_an_outage(
     post: Post, service: Service, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     secret = Secret(server.environment["DB_USER"], "old", "older", "oldest")
-    monkeypatch.setattr(wiring, "SecretsManagerLogin", lambda _: secret)
+    monkeypatch.setattr(aws_secrets, "SecretsManagerLogin", lambda _: secret)
 
     with wired({"DB_SECRET_ID": "database"}, monkeypatch):
         answer = post(service, UNCACHED)
