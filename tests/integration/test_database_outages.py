@@ -13,7 +13,6 @@ import pymysql
 import pytest
 
 from db.migrate import migrate
-from lending import wiring
 from lending.adapters import aws_secrets, mysql_connection
 from lending.adapters.aws_secrets import database_login
 from lending.config import Settings
