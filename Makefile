@@ -47,7 +47,7 @@ down: bootstrap ## Stop what `make up` started
 import: bootstrap ## Import CUSTOMERS=customers.csv LOANS=loans.csv into what DB_* points at
 	@test -n "$(CUSTOMERS)$(LOANS)" || { echo "Name the files: make import CUSTOMERS=customers.csv LOANS=loans.csv"; exit 2; }
 	@$(PYTHON) -m db.migrate
-	@$(PYTHON) -m local.importer --customers "$(CUSTOMERS)" --loans "$(LOANS)"
+	@$(PYTHON) -m importer --customers "$(CUSTOMERS)" --loans "$(LOANS)"
 
 .PHONY: bench
 bench: bootstrap ## Measure it against its floors (BENCH=warm for one section; half an hour for all)
@@ -83,7 +83,7 @@ build: bootstrap-sam ## Build the functions and the layer into .aws-sam
 
 .PHONY: sam-local
 sam-local: bootstrap build ## Answer every event of events/ in sam local (needs Docker)
-	@$(PYTHON) -m local.servers exec -- $(PYTHON) -m local.sam_local
+	@$(PYTHON) -m local.servers exec -- $(PYTHON) -m local.sam.sam_local
 
 .PHONY: clean
 clean: ## Stop the servers; remove environments, servers' data and builds

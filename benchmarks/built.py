@@ -6,8 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from local.programs import only_one
-from tests.emulator import ROOT
+from local.servers.programs import only_one
+from testkit.emulator import ROOT
 
 RUNTIME = (3, 13)
 """Of the functions in template.yaml; the layer's bytecode is for no other."""

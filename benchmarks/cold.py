@@ -19,9 +19,9 @@ from benchmarks.options import Options
 from benchmarks.requests import check, check_event
 from benchmarks.results import Findings, Table, Target
 from benchmarks.stores import Stores
-from local.events import CHECK_ELIGIBILITY
 from local.run import FUNCTION_ENVIRONMENT
-from tests.emulator import ROOT
+from local.sam.sample_events import CHECK_ELIGIBILITY
+from testkit.emulator import ROOT
 
 WARM_UP_STARTS = 2
 KNOWN, FORGOTTEN = 1, 2

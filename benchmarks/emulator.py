@@ -16,9 +16,9 @@ from benchmarks.options import Options
 from benchmarks.requests import CREATED, OK, check, check_event, create_event, new_key, used_cache
 from benchmarks.results import Cell, Findings, Table, Target
 from benchmarks.stores import Stores
-from local.events import CHECK_ELIGIBILITY, CREATE_LOAN
 from local.run import FUNCTION_ENVIRONMENT
-from tests.emulator import Emulator
+from local.sam.sample_events import CHECK_ELIGIBILITY, CREATE_LOAN
+from testkit.emulator import Emulator
 
 WARM_UP_ROUNDS = 50
 CUSTOMER, FORGOTTEN = 1, 2

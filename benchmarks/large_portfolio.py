@@ -18,7 +18,7 @@ def import_portfolio(stores: Stores, customers: int) -> Table:
         run_watched(generate, os.environ)
         files = ["--customers", str(folder / "customers.csv"), "--loans", str(folder / "loans.csv")]
         rejects = ["--rejects", str(folder / "rejects.csv")]
-        run = run_watched([sys.executable, "-m", "local.importer", *files, *rejects], os.environ)
+        run = run_watched([sys.executable, "-m", "importer", *files, *rejects], os.environ)
     ((customer_rows, loan_rows),) = stores.database.execute(
         "SELECT (SELECT COUNT(*) FROM customers), (SELECT COUNT(*) FROM loans)"
     )

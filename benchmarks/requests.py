@@ -9,8 +9,8 @@ from benchmarks.interleaved import Subject
 from functions.check_eligibility import app as check_eligibility
 from functions.create_loan import app as create_loan
 from lending.responses import Response
-from local.lambda_context import LambdaContext
-from tests.contract.events import post_event
+from local.front.lambda_context import LambdaContext
+from testkit.events import post_event
 
 TERMS = {"loan_amount": 1000, "interest_rate": 10.5, "tenure": 12}
 OK, CREATED = 200, 201

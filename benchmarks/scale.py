@@ -8,10 +8,10 @@ from itertools import cycle
 from benchmarks.interleaved import Subject, left_out, measure
 from benchmarks.large_portfolio import import_portfolio
 from benchmarks.options import Options
+from benchmarks.refresh import fill_cache, refresh_in_bulk
 from benchmarks.requests import CREATED, check_event, checking, create_event, creating, new_key
 from benchmarks.results import Findings, Table
 from benchmarks.stores import Stores
-from benchmarks.upkeep import fill_cache, refresh_in_bulk
 from local.sample_data.records import FIRST_CUSTOMER_ID
 
 WARM_UP_ROUNDS = 20

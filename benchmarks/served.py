@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import psutil
 
-from local.server import HOST, accepts_connections
+from local.servers.server import HOST, accepts_connections
 
 WORKERS = 2
 READY_TIMEOUT_SECONDS = 60

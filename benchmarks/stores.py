@@ -13,11 +13,13 @@ import redis
 
 from db.migrate import migrate
 from lending.adapters.redis_scores import key_of
-from local.owners import disown_all, own_folder
-from local.process import recorded_process
-from local.servers import Server, start_mysql, start_redis
-from tests.fakes import Loan
-from tests.service import Database, a_loan, connect
+from local.servers.mysql_server import start_mysql
+from local.servers.owners import disown_all, own_folder
+from local.servers.process import recorded_process
+from local.servers.redis_server import start_redis
+from local.servers.server import Server
+from testkit.database import Database, connect
+from testkit.fakes import Loan, a_loan
 
 # Whoever borrows must not be declined however often the benchmark lends to them.
 SALARY = APPROVED_LIMIT = Decimal(9_000_000_000)

@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
-from local.programs import find_program, install, only_one
+from local.servers.programs import find_program, install, only_one
 
 SCRIPT = Path(__file__).with_name("requests.lua")
 THREADS = 2

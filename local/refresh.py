@@ -6,7 +6,7 @@ import sys
 import time
 
 from functions.refresh_cache.app import lambda_handler
-from local.lambda_context import LambdaContext
+from local.front.lambda_context import LambdaContext
 
 TIMEOUT_SECONDS = 50
 """`Timeout` of the function in template.yaml."""

@@ -113,7 +113,7 @@ def serve(listener: socket.socket, options: Options) -> None:
         raise StartError(f"Cannot write LAMBDA_LOG={options.lambda_log}: {exc.strerror}.") from exc
     os.environ.update(FUNCTION_ENVIRONMENT | os.environ, LAMBDA_LOG=str(options.lambda_log))
 
-    config = ["--config", "python:local.gunicorn_conf", "--workers", str(options.workers)]
+    config = ["--config", "python:local.front.gunicorn_conf", "--workers", str(options.workers)]
     sys.argv = ["gunicorn", *config, "--bind", f"fd://{listener.detach()}"]
     # As `python -m gunicorn`, but in this process: whoever stops it stops all of it.
     runpy.run_module("gunicorn", run_name="__main__")

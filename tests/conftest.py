@@ -3,8 +3,7 @@
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from datetime import date
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -13,15 +12,15 @@ import redis
 from db.migrate import migrate
 from lending import wiring
 from lending.adapters import redis_connection, redis_scores
-from local.servers import Server, start_mysql, start_redis
-from tests.service import Database, Service, connect, wired
+from local.servers.mysql_server import start_mysql
+from local.servers.redis_server import start_redis
+from local.servers.server import Server
+from testkit.database import Database, own_database
+from testkit.service import TODAY, Service, wired
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # As a shell starts what runs in the background; the programs that the tests interrupt would inherit it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-
-TODAY = date(2024, 6, 15)
-"""The date where the business is, unless a test says otherwise."""
 
 
 @pytest.fixture(scope="session")
@@ -38,19 +37,6 @@ def mysql_environment(server_folder: Path) -> Iterator[dict[str, str]]:
         if "DB_HOST" not in given:
             given = stack.enter_context(start_mysql(server_folder / "mysql")).environment
         yield {name: value for name, value in given.items() if name.startswith("DB_")}
-
-
-@contextmanager
-def own_database(mysql_environment: dict[str, str], purpose: str) -> Iterator[Database]:
-    """Give a new, empty database of this process for a purpose, and drop it in the end."""
-    name = f"{mysql_environment['DB_NAME']}_{purpose}_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
-    with connect(mysql_environment) as server, server.cursor() as cursor:
-        cursor.execute(f"DROP DATABASE IF EXISTS {name}")
-        cursor.execute(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
-        environment = mysql_environment | {"DB_NAME": name}
-        with connect(environment) as connection:
-            yield Database(environment, connection)
-        cursor.execute(f"DROP DATABASE {name}")
 
 
 @pytest.fixture(scope="session")

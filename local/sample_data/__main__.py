@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from local.portfolio import Customer, Loan
+from importer.portfolio import Customer, Loan
 from local.sample_data.portfolio import SAMPLE_CUSTOMERS, sample_portfolio
 
 

@@ -23,7 +23,7 @@ from datetime import date
 from decimal import Decimal
 from typing import NamedTuple
 
-from local.portfolio import Customer, Loan
+from importer.portfolio import Customer, Loan
 from local.sample_data.records import FIRST_CUSTOMER_ID, CustomerWithLoans, current_debt, loan_record, phone_number
 
 

@@ -6,7 +6,7 @@ from decimal import ROUND_CEILING, Decimal
 from random import Random
 from typing import NamedTuple
 
-from local.portfolio import Customer, Loan
+from importer.portfolio import Customer, Loan
 from local.sample_data.names import FIRST_NAMES, LAST_NAMES
 from local.sample_data.records import CustomerWithLoans, current_debt, current_installments, loan_record, phone_number
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 
+from importer.portfolio import Customer, Loan, status_by_date
 from lending.domain.installment import monthly_installment
 from lending.domain.loans import end_of_tenure
-from local.portfolio import Customer, Loan, status_by_date
 
 FIRST_CUSTOMER_ID = 1001
 LOAN_IDS_PER_CUSTOMER = 100

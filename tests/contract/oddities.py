@@ -4,8 +4,8 @@ import gzip
 
 from hypothesis import strategies as st
 
+from testkit.served import HttpRequest
 from tests.contract.bodies import bodies, nearly_valid_bodies, valid_bodies
-from tests.contract.served import HttpRequest
 
 ROUTES = ("/check-eligibility", "/create-loan")
 

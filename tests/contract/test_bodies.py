@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from lending.errors import InvalidRequestError, MalformedBodyError
 from lending.requests import parse_application
+from testkit.events import post_event
 from tests.contract.bodies import ODD_NUMBERS, VALID_BODY, bodies, valid_bodies
 from tests.contract.contract import exact_json
-from tests.contract.events import post_event
 from tests.contract.thoroughly import THOROUGHLY
 from tests.contract.verdict import MALFORMED, contract_verdict
 

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from lending import wiring
-from local.lambda_context import LambdaContext
+from local.front.lambda_context import LambdaContext
 from local.sample_data.characters import characters
+from testkit.events import post_event
+from testkit.fakes import Customer, FakeLoanStore, FakeScoreCache, Loan
+from testkit.service import HANDLERS
 from tests.contract.contract import contract, exact_json
-from tests.contract.events import post_event
-from tests.fakes import Customer, FakeLoanStore, FakeScoreCache, Loan
-from tests.service import HANDLERS
 
 REQUEST = '{"customer_id": %d, "loan_amount": 100000.00, "interest_rate": 8.00, "tenure": 12}'
 

@@ -18,15 +18,15 @@ from lending.errors import (
     StoreUnavailableError,
 )
 from lending.responses import INTERNAL_ERROR, PROBLEMS
-from local.lambda_context import LambdaContext
+from local.front.lambda_context import LambdaContext
+from testkit.events import post_event
+from testkit.fakes import Customer, FakeLoanStore, FakeScoreCache, Loan
+from testkit.service import HANDLERS
 from tests.contract.bodies import VALID_BODY, bodies
 from tests.contract.conformance import assert_conforms
 from tests.contract.contract import contract
-from tests.contract.events import post_event
 from tests.contract.thoroughly import THOROUGHLY
 from tests.contract.verdict import MALFORMED, contract_verdict
-from tests.fakes import Customer, FakeLoanStore, FakeScoreCache, Loan
-from tests.service import HANDLERS
 
 TODAY = date(2024, 6, 15)
 

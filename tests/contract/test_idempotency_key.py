@@ -5,9 +5,9 @@ from hypothesis import strategies as st
 
 from lending.errors import InvalidRequestError
 from lending.requests import parse_loan_request
+from testkit.events import post_event
 from tests.contract.bodies import VALID_BODY
 from tests.contract.contract import contract, validator
-from tests.contract.events import post_event
 from tests.contract.oddities import idempotency_keys
 from tests.contract.thoroughly import THOROUGHLY
 

@@ -16,13 +16,13 @@ from hypothesis import given
 from schemathesis import Case
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from local.servers import Server
+from local.servers.server import Server
+from testkit.database import Database
+from testkit.served import TIMEOUT_SECONDS, HttpRequest, send, served
 from tests.contract.conformance import assert_conforms
 from tests.contract.contract import CONTRACT_PATH
 from tests.contract.oddities import http_requests
-from tests.contract.served import TIMEOUT_SECONDS, HttpRequest, send, served
 from tests.contract.thoroughly import THOROUGHLY
-from tests.service import Database
 
 MAX_CUSTOMER_ID = 4294967295
 

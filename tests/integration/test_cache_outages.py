@@ -19,10 +19,12 @@ from lending import wiring
 from lending.adapters import breaker, redis_connection, redis_scores
 from lending.adapters.redis_connection import SLOW_SECONDS, SOCKET_TIMEOUT_SECONDS
 from lending.adapters.redis_scores import PEEK_TIMEOUT_SECONDS, WRITE_TIMEOUT_SECONDS
-from local.servers import Server, start_redis
-from tests.fakes import Customer, FakeScoreCache
-from tests.proxy import HOST, Action, Proxy
-from tests.service import Answer, Database, Service, a_loan, wired
+from local.servers.redis_server import start_redis
+from local.servers.server import Server
+from testkit.database import Database
+from testkit.fakes import Customer, FakeScoreCache, a_loan
+from testkit.proxy import HOST, Action, Proxy
+from testkit.service import Answer, Service, wired
 
 CUSTOMER = Customer(monthly_salary=Decimal(90000), approved_limit=Decimal(3000000))
 LENT_TO, CHECKED = 1001, 1002

@@ -8,12 +8,14 @@ import pytest
 import redis
 
 from functions.refresh_cache import app as refresh_cache
-from local.lambda_context import LambdaContext
-from local.secrets_manager import put_login, start_secrets_manager
-from local.servers import Server, start_redis
-from tests.fakes import Customer
-from tests.service import Database, Service, a_loan, wired
-from tests.template.parsed import template
+from local.front.lambda_context import LambdaContext
+from local.sam.secrets_manager import put_login, start_secrets_manager
+from local.servers.redis_server import start_redis
+from local.servers.server import Server
+from testkit.database import Database
+from testkit.fakes import Customer, a_loan
+from testkit.service import Service, wired
+from testkit.template import template
 
 CACHE_SECRET = "lending/cache"  # a name, not a secret
 USER, PASSWORD = "lending", "swordfish"

@@ -8,8 +8,9 @@ import pytest
 import redis
 
 from lending import wiring
-from tests.fakes import Customer
-from tests.service import Database, Service, a_loan
+from testkit.database import Database
+from testkit.fakes import Customer, a_loan
+from testkit.service import Service
 
 ASHA = Customer(monthly_salary=Decimal(90000), approved_limit=Decimal(3000000))
 

@@ -17,9 +17,9 @@ from lending.config import Settings
 from lending.domain.loans import LoanApplication, LoanRequest
 from lending.use_cases.cache_use import CacheUse
 from lending.use_cases.create_loan import LoanAnswer, create_loan
-from tests.conftest import TODAY
-from tests.fakes import Customer, FakeScoreCache
-from tests.service import Database, Service, a_loan, connect
+from testkit.database import Database, connect
+from testkit.fakes import Customer, FakeScoreCache, a_loan
+from testkit.service import TODAY, Service
 
 SALARIED = Customer(monthly_salary=Decimal(90000), approved_limit=Decimal(3000000))
 UNAFFORDABLE: dict[str, Any] = {"loan_amount": 9000000}

@@ -14,8 +14,8 @@ from lending.adapters.mysql_loans import MySQLLoanStore
 from lending.config import Settings
 from lending.domain.scoring import assess
 from lending.errors import CustomerNotFoundError
-from tests.fakes import Customer, Loan, credit_record
-from tests.service import Database, a_loan
+from testkit.database import Database
+from testkit.fakes import Customer, Loan, a_loan, credit_record
 
 ASHA = Customer(monthly_salary=Decimal("90000.00"), approved_limit=Decimal("3000000.00"))
 

@@ -17,10 +17,12 @@ from lending.adapters import aws_secrets, mysql_connection
 from lending.adapters.aws_secrets import database_login
 from lending.config import Settings
 from lending.errors import ConnectionLostError
-from local.servers import Server, start_mysql
-from tests.fakes import Customer
-from tests.proxy import Proxy
-from tests.service import Answer, Database, Service, a_loan, connect, wired
+from local.servers.mysql_server import start_mysql
+from local.servers.server import Server
+from testkit.database import Database, connect
+from testkit.fakes import Customer, a_loan
+from testkit.proxy import Proxy
+from testkit.service import Answer, Service, wired
 
 CUSTOMER = Customer(monthly_salary=Decimal(90000), approved_limit=Decimal(3000000))
 CACHED, UNCACHED, NOBODY = 1001, 1002, 1003

@@ -16,10 +16,10 @@ from lending.adapters.logins import GivenLogin
 from lending.adapters.mysql_connection import MySQLConnection
 from lending.config import InvalidSettingError, Settings
 from lending.errors import StoreUnavailableError
-from local.container import engine_answers
-from local.mysql_server import find_mysql
-from local.servers import Server, start_mysql
-from tests.service import Database
+from local.servers.container import engine_answers
+from local.servers.mysql_server import find_mysql, start_mysql
+from local.servers.server import Server
+from testkit.database import Database
 
 CERTIFIED_HOST = "localhost"
 OTHER_HOST = "127.0.0.1"

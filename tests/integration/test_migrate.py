@@ -9,8 +9,7 @@ import pymysql
 import pytest
 
 from db.migrate import FOLDER, MigrationError, migrate
-from tests.conftest import own_database
-from tests.service import Database, connect
+from testkit.database import Database, connect, own_database
 
 SHELF = "CREATE TABLE shelf (\n    shelf_id INT NOT NULL PRIMARY KEY -- from the left; above 0\n);\n"
 BOOK = "CREATE TABLE book (book_id INT NOT NULL PRIMARY KEY);\n"

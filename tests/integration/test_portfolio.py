@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 import redis
 
+from importer.connection import only_importer
+from importer.importing import Files, import_files
+from importer.report import Counts, Report
 from lending import wiring
 from lending.config import Settings
-from local.importer.connection import only_importer
-from local.importer.importing import Files, import_files
-from local.importer.report import Counts, Report
-from tests.service import Answer, Database, Service
+from testkit.database import Database
+from testkit.service import Answer, Service
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 

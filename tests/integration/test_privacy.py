@@ -5,7 +5,8 @@ import io
 import pytest
 
 from lending.observability import logger
-from tests.service import Database, Service
+from testkit.database import Database
+from testkit.service import Service
 
 COLUMNS = "customer_id, first_name, last_name, age, phone_number, monthly_salary, approved_limit"
 PERSONAL = ("Yevgeniya", "Quisenberry", "+15550142", "73219", "61847053")

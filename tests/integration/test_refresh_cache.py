@@ -12,9 +12,10 @@ from lending.adapters.logins import GivenLogin
 from lending.adapters.mysql_connection import MySQLConnection
 from lending.adapters.mysql_outbox import MySQLOutbox
 from lending.config import Settings
-from local.lambda_context import LambdaContext
-from tests.fakes import Customer
-from tests.service import Database, Service, a_loan
+from local.front.lambda_context import LambdaContext
+from testkit.database import Database
+from testkit.fakes import Customer, a_loan
+from testkit.service import Service
 
 SALARIED = Customer(monthly_salary=Decimal(90000), approved_limit=Decimal(3000000))
 

@@ -15,10 +15,12 @@ import pytest
 
 from db.migrate import migrate
 from lending.adapters import redis_connection
-from local.secrets_manager import put_login, start_secrets_manager, with_secret
-from local.servers import Server, start_mysql
-from tests.fakes import Customer
-from tests.service import Answer, Database, Service, a_loan, connect
+from local.sam.secrets_manager import put_login, start_secrets_manager, with_secret
+from local.servers.mysql_server import start_mysql
+from local.servers.server import Server
+from testkit.database import Database, connect
+from testkit.fakes import Customer, a_loan
+from testkit.service import Answer, Service
 
 DB_SECRET = "lending/database"  # a name, not a secret
 ENVIRONMENTS = 3

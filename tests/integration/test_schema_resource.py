@@ -9,12 +9,12 @@ import pytest
 
 from db import custom_resource, migrate
 from lending import wiring
-from local.lambda_context import LambdaContext
-from local.secrets_manager import put_login, start_secrets_manager, with_secret
-from local.servers import Server
-from tests.cloudformation import CloudFormation, cloudformation_waits
-from tests.conftest import own_database
-from tests.service import Database, wired
+from local.front.lambda_context import LambdaContext
+from local.sam.secrets_manager import put_login, start_secrets_manager, with_secret
+from local.servers.server import Server
+from testkit.cloudformation import CloudFormation, cloudformation_waits
+from testkit.database import Database, own_database
+from testkit.service import wired
 
 DB_SECRET = "lending/database"  # a name, not a secret
 

@@ -15,10 +15,12 @@ from db.migrate import migrate
 from lending import wiring
 from lending.adapters import aws_secrets, redis_connection, redis_scores
 from lending.adapters.aws_secrets import SecretsManagerLogin
-from local.servers import Server, start_mysql, start_redis
-from tests.conftest import TODAY
-from tests.fakes import Customer
-from tests.service import Answer, Database, Service, a_loan, connect, wired
+from local.servers.mysql_server import start_mysql
+from local.servers.redis_server import start_redis
+from local.servers.server import Server
+from testkit.database import Database, connect
+from testkit.fakes import Customer, a_loan
+from testkit.service import TODAY, Answer, Service, wired
 
 DB_SECRET, REDIS_SECRET = "lending/database", "lending/cache"  # names, not secrets
 

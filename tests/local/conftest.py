@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from local.servers import Server
+from local.servers.server import Server
+from testkit.database import Database
+from testkit.service import wired
 from tests.local.importing import Importer
-from tests.service import Database, wired
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from importer.__main__ import main
 from lending import wiring
-from local.importer.__main__ import main
-from tests.service import Database
+from testkit.database import Database
 
 TODAY = "2026-11-23"
 

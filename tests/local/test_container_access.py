@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from local import docker_relay
-from local.container_access import WITHOUT_A_STACK, sam_environment, start_relay, write_sam_environment
+from local.sam import docker_relay
+from local.sam.container_access import WITHOUT_A_STACK, sam_environment, start_relay, write_sam_environment
 
 ENVIRONMENT = {
     "DB_HOST": "127.0.0.1",

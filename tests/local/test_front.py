@@ -21,8 +21,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from local.front import DEFAULT_ROUTE, MAX_BODY_BYTES, ROUTES, Event, HttpApi, LambdaFunction
-from local.lambda_context import TIMEOUT_SECONDS, LambdaContext
+from local.front.application import DEFAULT_ROUTE, MAX_BODY_BYTES, ROUTES, Event, HttpApi, LambdaFunction
+from local.front.lambda_context import TIMEOUT_SECONDS, LambdaContext
 
 ROOT = Path(__file__).parents[2]
 
@@ -381,9 +381,9 @@ def test_context_tells_the_function_and_its_time(monkeypatch: pytest.MonkeyPatch
     assert re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", context.aws_request_id)
     assert context.aws_request_id != other.aws_request_id
 
-    monkeypatch.setattr("local.lambda_context.time.monotonic", lambda: context.started + 1)
+    monkeypatch.setattr("local.front.lambda_context.time.monotonic", lambda: context.started + 1)
     assert context.get_remaining_time_in_millis() == (TIMEOUT_SECONDS - 1) * 1000
-    monkeypatch.setattr("local.lambda_context.time.monotonic", lambda: context.started + 60)
+    monkeypatch.setattr("local.front.lambda_context.time.monotonic", lambda: context.started + 60)
     assert context.get_remaining_time_in_millis() == 0
 
 

@@ -10,9 +10,9 @@ import redis
 
 from lending import wiring
 from local.sample_data.__main__ import write_csv
-from local.servers import Server
+from local.servers.server import Server
+from testkit.database import Database
 from tests.local.importing import Importer, Row, a_customer, a_loan, counts
-from tests.service import Database
 
 SHARED_DATA = Path(__file__).parents[3] / "shared" / "data"
 

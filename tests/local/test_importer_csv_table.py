@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from local.importer.csv_table import CsvTable
-from local.importer.errors import BrokenFileError, Reason, RejectedRowError
+from importer.csv_table import CsvTable
+from importer.errors import BrokenFileError, Reason, RejectedRowError
 
 MEBIBYTE = 2**20
 

@@ -15,12 +15,12 @@ import pytest
 from pymysql.constants import CR, ER
 from pymysql.cursors import Cursor
 
-from local.importer import connection, customer_merge, loan_merge, merging
-from local.importer.loan_merge import merge_loans
+from importer import connection, customer_merge, loan_merge, merging
+from importer.loan_merge import merge_loans
+from testkit.database import Database, connect
 from tests.local.importing import Importer, a_customer, a_loan, as_csv, counts
-from tests.service import Database, connect
 
-IMPORT: list[str | Path] = [sys.executable, "-m", "local.importer"]
+IMPORT: list[str | Path] = [sys.executable, "-m", "importer"]
 MANY = 5000
 """More rows than a batch has."""
 

@@ -5,9 +5,9 @@ from decimal import Decimal
 
 import pytest
 
-from local.importer.errors import Reason, RejectedRowError
-from local.importer.rows import parse_customer, parse_loan
-from local.portfolio import Customer, Loan
+from importer.errors import Reason, RejectedRowError
+from importer.portfolio import Customer, Loan
+from importer.rows import parse_customer, parse_loan
 
 TODAY = date(2026, 11, 23)
 

@@ -5,9 +5,9 @@ import shlex
 import subprocess
 from pathlib import Path
 
-from local.servers import Server
-from tests.conftest import own_database
-from tests.contract.served import served
+from local.servers.server import Server
+from testkit.database import own_database
+from testkit.served import served
 
 README = Path(__file__).parents[2] / "README.md"
 PRINTED_ADDRESS = "http://127.0.0.1:3000"

@@ -23,8 +23,8 @@ from pymysql.cursors import DictCursor
 
 from db.migrate import LOCK_NAME
 from local.run import Options, StartError
-from local.servers import Server
-from tests.service import Database, connect
+from local.servers.server import Server
+from testkit.database import Database, connect
 
 ROOT = Path(__file__).parents[2]
 COMMAND = (sys.executable, "-m", "local.run")

@@ -19,8 +19,8 @@ from local.sample_data import load_if_empty, loading, sample_portfolio
 from local.sample_data.__main__ import write_csv
 from local.sample_data.characters import characters
 from local.sample_data.records import CustomerWithLoans
-from tests import fakes
-from tests.service import Database
+from testkit import fakes
+from testkit.database import Database
 
 ODD_DAYS = [date(2026, 11, 23), date(2027, 1, 1), date(2027, 12, 31), date(2028, 2, 29), date(2031, 3, 31)]
 

@@ -16,15 +16,18 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from local.process import STOP_TIMEOUT_SECONDS, stop_recorded
-from local.server import accepts_connections
-from local.servers import Server, ServerError, start_mysql, start_redis
+from local.servers.mysql_server import start_mysql
+from local.servers.process import STOP_TIMEOUT_SECONDS, stop_recorded
+from local.servers.redis_server import start_redis
+from local.servers.server import Server, ServerError, accepts_connections
 
 # Runs the command line with a state folder of the test's own, so that a developer's `make up` is left alone.
 COMMAND_LINE = """
 import signal, sys
 from pathlib import Path
-from local import owners, servers
+from local.servers import __main__ as servers
+from local.servers import owners
+from local.servers.redis_server import start_redis
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests themselves run in the background
 state = Path(sys.argv.pop(1))
@@ -219,7 +222,7 @@ def none_listens(ports: list[int]) -> bool:
 
 
 def test_exec_runs_a_command_with_servers_for_its_time_and_returns_its_status(command_line: Start) -> None:
-    script = f"{PRINT_ENVIRONMENT}; from local.servers import accepts_connections as up; import sys; "
+    script = f"{PRINT_ENVIRONMENT}; from local.servers.server import accepts_connections as up; import sys; "
     script += "sys.exit(7 if all(up('127.0.0.1', int(os.environ[key])) for key in ('DB_PORT', 'REDIS_PORT')) else 1)"
 
     with command_line("exec", "--", sys.executable, "-c", script) as run:
@@ -280,10 +283,12 @@ def test_servers_of_a_killed_test_run_are_stopped_by_the_next(tmp_path: Path) ->
     script = f"""
 import time
 from pathlib import Path
-from local import owners, servers
+from local.servers import __main__ as servers
+from local.servers import owners
+from local.servers.redis_server import start_redis
 
 owners.OWNERS = Path({str(tmp_path / "owners")!r})
-print(servers.start_redis(Path({str(tmp_path / "elsewhere")!r})).port, flush=True)
+print(start_redis(Path({str(tmp_path / "elsewhere")!r})).port, flush=True)
 time.sleep(60)
 """
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as run:

@@ -4,10 +4,10 @@ import argparse
 import random
 import sys
 
+from testkit.database import connect
+from testkit.environments import environments
 from tests.money import double_spend, duplicates, histories
-from tests.money.environments import environments
 from tests.money.stores import private_stores
-from tests.service import connect
 
 PARALLEL = 20
 

@@ -6,11 +6,12 @@ from functools import partial
 import pymysql
 import pytest
 
+from testkit.database import Database
+from testkit.proxy import HOST, Proxy
+from testkit.service import Service, wired
 from tests.money.borrowers import add_borrowers
 from tests.money.duplicates import SALARY_FOR_MANY
 from tests.money.http_front import Client, http_front
-from tests.proxy import HOST, Proxy
-from tests.service import Database, Service, wired
 
 CUSTOMER = 1001
 

@@ -8,9 +8,9 @@ import pymysql
 from pymysql.cursors import Cursor
 
 from lending.adapters import mysql_loans
+from testkit.environments import Environment, create_loan
+from testkit.service import Answer
 from tests.money.borrowers import APPLICATION, SALARY_FOR_ONE, add_borrowers, loans_of
-from tests.money.environments import Environment, create_loan
-from tests.service import Answer
 
 FIRST_CUSTOMER = 1_000_001
 

@@ -9,9 +9,9 @@ from decimal import Decimal
 import pymysql
 from pymysql.cursors import Cursor
 
+from testkit.environments import Environment, create_loan
+from testkit.service import Answer
 from tests.money.borrowers import APPLICATION, add_borrowers, loans_of
-from tests.money.environments import Environment, create_loan
-from tests.service import Answer
 
 FIRST_CUSTOMER = 2_000_001
 SALARY_FOR_MANY = Decimal(9_000_000)

@@ -8,12 +8,12 @@ from decimal import Decimal
 from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
-from local.servers import Server
+from local.servers.server import Server
+from testkit.database import connect
 from tests.money.borrowers import add_borrowers
 from tests.money.faults import Event, Fault, random_fault
 from tests.money.ledger import LOANS_MADE, Report, Request, Tally, hold_against
 from tests.money.seat import RestartableServer, Seat
-from tests.service import connect
 
 FIRST_CUSTOMER = 3_000_001
 SALARY = Decimal(1_000_000)

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from decimal import Decimal
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
-from local.front import create_application
-from tests.proxy import HOST
-from tests.service import Answer
+from local.front.application import create_application
+from testkit.proxy import HOST
+from testkit.service import Answer
 
 TIMEOUT_SECONDS = 15
 """Above the function's time."""

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from testkit.service import Answer
 from tests.money.borrowers import APPLICATION
 from tests.money.faults import LOSES_THE_REPLY, Event, Fault
-from tests.service import Answer
 
 CONFLICT = "409 /problems/request-in-progress"
 UNAVAILABLE = "503 /problems/store-unavailable"

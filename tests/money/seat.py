@@ -12,12 +12,13 @@ from typing import Self
 import pymysql
 from pymysql.cursors import Cursor
 
-from local.servers import Server
-from tests.money.environments import Environment, EnvironmentKilledError, create_loan
+from local.servers.server import Server
+from testkit.database import connect
+from testkit.environments import Environment, EnvironmentKilledError, create_loan
+from testkit.proxy import Action, Proxy
+from testkit.service import Answer
 from tests.money.faults import Event, Fault
 from tests.money.wire import commits, connection_id
-from tests.proxy import Action, Proxy
-from tests.service import Answer, connect
 
 SOCKET_TIMEOUT_SECONDS = 5
 """After which a handler gives up on a reply."""

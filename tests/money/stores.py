@@ -6,8 +6,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from db.migrate import migrate
-from local.servers import Server, start_mysql, start_redis
-from tests.service import connect
+from local.servers.mysql_server import start_mysql
+from local.servers.redis_server import start_redis
+from local.servers.server import Server
+from testkit.database import connect
 
 # As where there are backups: a COMMIT then has two phases, and a server that was killed in between must choose.
 WITH_BINARY_LOG = ("--log-bin=binlog", "--server-id=1")

@@ -10,13 +10,14 @@ import pytest
 from pymysql.cursors import Cursor
 
 from lending.use_cases.create_loan import MAX_CONFLICTS
+from testkit.database import Database, connect
+from testkit.proxy import Action, Proxy
+from testkit.service import Answer
 from tests.money.borrowers import APPLICATION, add_borrowers, loans_of
 from tests.money.conftest import CUSTOMER
 from tests.money.duplicates import SALARY_FOR_MANY
 from tests.money.http_front import Client
 from tests.money.wire import statement
-from tests.proxy import Action, Proxy
-from tests.service import Answer, Database, connect
 
 BODY = {"customer_id": CUSTOMER} | APPLICATION
 

@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from lending.adapters import mysql_connection
+from testkit.database import Database, connect
+from testkit.proxy import Action, Proxy
+from testkit.service import Answer, Service, wired
 from tests.money.borrowers import APPLICATION, add_borrowers, loans_of
 from tests.money.conftest import CUSTOMER
 from tests.money.duplicates import SALARY_FOR_MANY
 from tests.money.stores import migrated_mysql
 from tests.money.wire import connection_id
-from tests.proxy import Action, Proxy
-from tests.service import Answer, Database, Service, connect, wired
 
 OPERATIONS = pytest.mark.parametrize(
     ("post", "status"),

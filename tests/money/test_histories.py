@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from local.servers import Server
+from local.servers.server import Server
 from tests.money import histories
 from tests.money.faults import Event
 from tests.money.stores import WITH_BINARY_LOG, migrated_mysql

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from local.servers import Server
+from local.servers.server import Server
+from testkit.database import Database
+from testkit.environments import Environment, environments
 from tests.money import double_spend, duplicates
-from tests.money.environments import Environment, environments
-from tests.service import Database
 
 PARALLEL = 20
 ROUNDS = int(os.environ.get("MONEY_ROUNDS", "15"))

@@ -4,12 +4,12 @@ from functools import partial
 
 import pytest
 
-from local import front
-from local.lambda_context import LambdaContext
+from local.front import application
+from local.front.lambda_context import LambdaContext
+from testkit.proxy import Action, Proxy
 from tests.money.borrowers import APPLICATION
 from tests.money.conftest import CUSTOMER
 from tests.money.http_front import Client
-from tests.proxy import Action, Proxy
 
 
 def test_with_less_than_three_seconds_left_no_transaction_begins(
@@ -22,7 +22,7 @@ def test_with_less_than_three_seconds_left_no_transaction_begins(
         return Action.PASS
 
     proxy.on_request = note
-    monkeypatch.setattr(front, "LambdaContext", partial(LambdaContext, timeout_seconds=2.9))
+    monkeypatch.setattr(application, "LambdaContext", partial(LambdaContext, timeout_seconds=2.9))
 
     answer = client.create_loan({"customer_id": CUSTOMER} | APPLICATION)
 

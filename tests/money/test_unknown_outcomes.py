@@ -9,14 +9,14 @@ import pytest
 import redis
 
 from lending.adapters import mysql_connection
-from local import front
-from local.lambda_context import LambdaContext
+from local.front import application
+from local.front.lambda_context import LambdaContext
+from testkit.database import Database
+from testkit.proxy import Action, Proxy
 from tests.money.borrowers import APPLICATION, loans_of
 from tests.money.conftest import CUSTOMER
 from tests.money.http_front import Client
 from tests.money.wire import commits, lends
-from tests.proxy import Action, Proxy
-from tests.service import Database
 
 BODY = {"customer_id": CUSTOMER} | APPLICATION
 
@@ -77,7 +77,7 @@ def test_what_cannot_be_found_out_in_time_is_not_guessed(
     *,
     lent: bool,
 ) -> None:
-    monkeypatch.setattr(front, "LambdaContext", partial(LambdaContext, timeout_seconds=4))
+    monkeypatch.setattr(application, "LambdaContext", partial(LambdaContext, timeout_seconds=4))
     gone = False
 
     def go_at_commit(piece: bytes) -> Action:

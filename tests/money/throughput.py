@@ -7,11 +7,11 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import cycle
 
+from testkit.database import connect
+from testkit.environments import Environment, create_loan, environments
 from tests.money.borrowers import APPLICATION, add_borrowers
 from tests.money.duplicates import SALARY_FOR_MANY
-from tests.money.environments import Environment, create_loan, environments
 from tests.money.stores import private_stores
-from tests.service import connect
 
 PROCESSES = (1, 2, 4, 8)
 SECONDS = 5.0

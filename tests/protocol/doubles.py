@@ -13,7 +13,7 @@ from lending.adapters.redis_connection import Command, RedisConnection
 from lending.adapters.redis_scores import FILL, FINISH, LOOK_UP, PEEK, REPLACE, RETRACT
 from lending.domain.loans import CreditRecord
 from lending.ports import CacheAwayError, Invalidation
-from tests.fakes import FakeLoanStore, FakeTransaction
+from testkit.fakes import FakeLoanStore, FakeTransaction
 
 Step = Callable[..., None]
 """Called before each command; returns when it is the caller's turn. `ready` says whether it could go on at all."""

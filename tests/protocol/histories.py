@@ -26,13 +26,14 @@ import redis
 from db.migrate import migrate
 from lending.adapters.redis_scores import key_of
 from lending.adapters.score_document import from_document
-from local.servers import start_mysql, start_redis
-from tests.conftest import own_database
-from tests.money.environments import Environment, EnvironmentKilledError
+from local.servers.mysql_server import start_mysql
+from local.servers.redis_server import start_redis
+from testkit.database import own_database
+from testkit.environments import Environment, EnvironmentKilledError
+from testkit.fakes import a_loan
+from testkit.proxy import Action, Proxy
 from tests.protocol.interleavings import RICH, TODAY
 from tests.protocol.processes import PATIENCE_SECONDS, Seen, request, sweep, use_naive
-from tests.proxy import Action, Proxy
-from tests.service import a_loan
 
 LANES = 8
 READERS, WRITERS = (1, 3), (1, 2)

@@ -33,7 +33,7 @@ from lending.use_cases.cache_use import CacheUse
 from lending.use_cases.check_eligibility import check_eligibility
 from lending.use_cases.create_loan import create_loan
 from lending.use_cases.refresh_cache import CacheRefresh
-from tests.fakes import Customer, credit_record
+from testkit.fakes import Customer, a_loan, credit_record
 from tests.protocol.doubles import (
     LockingLoanStore,
     OutboxDouble,
@@ -43,7 +43,6 @@ from tests.protocol.doubles import (
     no_step,
 )
 from tests.protocol.naive import NaiveScoreCache
-from tests.service import a_loan
 
 TODAY = date(2024, 6, 15)
 CUSTOMER_ID = 1001

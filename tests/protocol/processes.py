@@ -8,10 +8,10 @@ from functions.refresh_cache.app import lambda_handler as refresh
 from lending import wiring
 from lending.adapters import mysql_outbox, redis_connection, redis_scores
 from lending.ports import CacheAwayError
-from local.lambda_context import LambdaContext
+from local.front.lambda_context import LambdaContext
+from testkit.service import Service
 from tests.protocol.interleavings import LOANS_BEHIND, TODAY
 from tests.protocol.naive import NaiveScoreCache
-from tests.service import Service
 
 PATIENCE_SECONDS = 0.5
 """How long a request waits for a lost reply."""

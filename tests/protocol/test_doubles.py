@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from lending.adapters.redis_connection import RedisConnection
 from lending.adapters.redis_scores import FILL, FINISH, LOOK_UP, PEEK, REPLACE, RETRACT
 from lending.config import Settings
-from local.servers import Server
+from local.servers.server import Server
 from tests.protocol.doubles import RedisDouble
 
 VALUES = st.sampled_from([b"lease:1", b"lease:2", b"write:1", b"write:2", b'{"v":1}', b'{"v":2}', b"junk"])

@@ -20,10 +20,11 @@ from lending.config import Settings
 from lending.domain.loans import LoanApplication
 from lending.use_cases.cache_use import CacheOutcome, CacheUse
 from lending.use_cases.check_eligibility import check_eligibility
-from local.servers import Server, start_mysql
-from tests.conftest import TODAY
-from tests.fakes import Customer
-from tests.service import Database, a_loan, connect
+from local.servers.mysql_server import start_mysql
+from local.servers.server import Server
+from testkit.database import Database, connect
+from testkit.fakes import Customer, a_loan
+from testkit.service import TODAY
 
 CHECKS = 200
 SALARIED = Customer(monthly_salary=Decimal(90000), approved_limit=Decimal(3000000))

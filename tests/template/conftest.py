@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from local.programs import only_one
+from local.servers.programs import only_one
+from testkit.template import ROOT
 from tests.template.concrete import Concrete
-from tests.template.parsed import ROOT
 from tests.template.scenarios import ALL, SCENARIOS
 
 NO_PYTHON_FOR_THE_LAYER = "The layer's bytecode needs Python"

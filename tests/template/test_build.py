@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.template.parsed import ROOT, functions
+from testkit.template import ROOT, functions
 
 MAX_LAYER_BYTES = 15_000_000
 MAGIC_NUMBER = (3571).to_bytes(2, "little") + b"\r\n"

@@ -9,15 +9,14 @@ from typing import Any
 
 import pytest
 
-from local.events import CHECK_ELIGIBILITY, CREATE_LOAN, SAMPLE_EVENTS, SampleEvent
-from local.secrets_manager import start_secrets_manager, with_secret
-from local.servers import Server
-from tests.cloudformation import cloudformation_waits
-from tests.conftest import own_database
-from tests.emulator import Emulator
-from tests.fakes import Customer
-from tests.service import Database, a_loan
-from tests.template.parsed import functions, local_environment
+from local.sam.sample_events import CHECK_ELIGIBILITY, CREATE_LOAN, SAMPLE_EVENTS, SampleEvent
+from local.sam.secrets_manager import start_secrets_manager, with_secret
+from local.servers.server import Server
+from testkit.cloudformation import cloudformation_waits
+from testkit.database import Database, own_database
+from testkit.emulator import Emulator
+from testkit.fakes import Customer, a_loan
+from testkit.template import functions, local_environment
 
 pytestmark = pytest.mark.skipif(find_spec("awslambdaric") is None, reason="AWS's emulator and client are for Linux")
 

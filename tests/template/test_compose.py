@@ -5,8 +5,8 @@ from typing import Any
 
 import yaml
 
-from local import mysql_server, redis_server
-from tests.template.parsed import ROOT, resources
+from local.servers import mysql_server, redis_server
+from testkit.template import ROOT, resources
 
 TEXT = (ROOT / "compose.yaml").read_text(encoding="utf-8")
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(TEXT)["services"]

@@ -6,8 +6,8 @@ from http import HTTPStatus
 
 import pytest
 
-from local.events import FOLDER, SAMPLE_EVENTS, SampleEvent
-from tests.template.parsed import routes
+from local.sam.sample_events import FOLDER, SAMPLE_EVENTS, SampleEvent
+from testkit.template import routes
 
 
 def test_every_file_is_listed_once() -> None:

@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.template.parsed import ROOT
+from testkit.template import ROOT
 
 
 def make_layer(tmp_path: Path, python: Path) -> subprocess.CompletedProcess[str]:

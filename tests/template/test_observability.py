@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from testkit.template import ROOT, functions
 from tests.template.concrete import Concrete
-from tests.template.parsed import ROOT, functions
 
 # Source: the user guides of the services, "metrics and dimensions". REST APIs have 5XXError and ApiName instead.
 HTTP_API_METRICS = {"4xx", "5xx", "Count", "DataProcessed", "IntegrationLatency", "Latency"}

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from testkit.template import ROOT, template
 from tests.template.concrete import Concrete
-from tests.template.parsed import ROOT, template
 from tests.template.scenarios import SCENARIOS
 
 BEFORE_THEIR_STORES = {"FunctionsToCacheIn", "FunctionsToProxyIn", "ProxyToDatabaseIn"}

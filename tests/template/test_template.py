@@ -7,11 +7,11 @@ import pytest
 import yaml
 
 from lending.adapters import mysql_connection
-from local import front, lambda_context
-from local.container_access import HOST_FROM_CONTAINERS, SAM_ENV, WITHOUT_A_STACK
+from local.front import application, lambda_context
 from local.run import FUNCTION_ENVIRONMENT
+from local.sam.container_access import HOST_FROM_CONTAINERS, SAM_ENV, WITHOUT_A_STACK
+from testkit.template import ROOT, functions, integrations, local_environment, routes, template
 from tests.template.conftest import Tool
-from tests.template.parsed import ROOT, functions, integrations, local_environment, routes, template
 
 LAYER = ROOT / "layers/common"
 FUNCTION_NAMES = sorted(functions())
@@ -50,7 +50,7 @@ def test_the_routes_are_those_of_the_contract_and_one_for_all_the_rest() -> None
 def test_the_local_front_has_the_same_routes_to_the_same_code() -> None:
     folders = {route: functions()[name]["CodeUri"].removeprefix("functions/") for route, name in routes().items()}
 
-    assert folders == front.ROUTES
+    assert folders == application.ROUTES
 
 
 @pytest.mark.parametrize("name", API_FUNCTIONS)

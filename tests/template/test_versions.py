@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from testkit.template import functions, template
 from tests.template.concrete import Concrete
 from tests.template.conftest import Templates
-from tests.template.parsed import functions, template
 from tests.template.scenarios import SCENARIOS
 
 FUNCTION_NAMES = sorted(functions())

@@ -18,10 +18,9 @@ from lending.errors import CustomerNotFoundError, StoreUnavailableError
 from lending.observability import logger
 from lending.responses import Response
 from lending.use_cases.cache_use import CacheOutcome, CacheUse
-from local.lambda_context import LambdaContext
-from tests.contract.events import post_event
-from tests.fakes import Customer, FakeLoanStore, FakeScoreCache
-from tests.service import a_loan
+from local.front.lambda_context import LambdaContext
+from testkit.events import post_event
+from testkit.fakes import Customer, FakeLoanStore, FakeScoreCache, a_loan
 
 EVENT = post_event("/check-eligibility", "{}")
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 
-from tests.template.parsed import ROOT
+from testkit.template import ROOT
 
 FILES = sorted((ROOT / "layers/common/certificates").glob("*.pem"))
 OF_REGIONS = [file for file in FILES if file.stem.startswith("rds-")]

@@ -34,9 +34,9 @@ from datetime import date
 from decimal import Decimal
 from lending import wiring
 from lending.domain.scoring import CreditProfile, ScoreComponents
-from local.lambda_context import LambdaContext
-from tests.contract.events import post_event
-from tests.fakes import FakeScoreCache
+from local.front.lambda_context import LambdaContext
+from testkit.events import post_event
+from testkit.fakes import FakeScoreCache
 
 os.environ.update(DB_HOST="nowhere", DB_NAME="none", DB_USER="nobody")
 today = date(2024, 6, 15)

@@ -14,8 +14,7 @@ from lending.errors import CustomerNotFoundError, LendingError, RequestInProgres
 from lending.use_cases.cache_use import CacheOutcome, CacheUse
 from lending.use_cases.check_eligibility import check_eligibility
 from lending.use_cases.create_loan import LoanAnswer, create_loan
-from tests.fakes import Customer, FakeLoanStore, FakeScoreCache, FakeTransaction, credit_record
-from tests.service import a_loan
+from testkit.fakes import Customer, FakeLoanStore, FakeScoreCache, FakeTransaction, a_loan, credit_record
 
 TODAY = date(2024, 6, 15)
 ASHA = 1001

@@ -1,0 +1,132 @@
+"""How gunicorn serves the local front; `local.run` adds the address, the number of workers and LAMBDA_LOG.
+
+Sync workers answer one request at a time, as an execution environment of Lambda does. The settings and hooks are
+gunicorn's, by its names.
+"""
+
+import http.client
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
+
+from local.front.lambda_context import TIMEOUT_SECONDS
+
+wsgi_app = "local.front.application:create_application()"
+
+# A function that overruns its time is killed with its process, as in Lambda.
+timeout = TIMEOUT_SECONDS
+
+# Whoever stops a laptop's server does not want to wait; what a killed request leaves open, the database rolls back.
+graceful_timeout = 1
+
+# The terminal shows warnings and one line a request: method, path, status, time and whether the cache had it.
+loglevel = "warning"
+accesslog = "-"
+access_log_format = "%(m)s %(U)s %(s)s %(M)s ms %({cache-status}o)s"
+
+# gunicornc has nothing to do here, and one socket in the home folder would be shared by all projects.
+control_socket_disable = True
+
+PROBE_USER_AGENT = "readiness probe"
+
+REFRESH_SECONDS = 60
+"""How often the schedule of template.yaml runs refresh_cache."""
+
+_schedule: list["subprocess.Popen[bytes]"] = []
+PARENT_CHECK_SECONDS = 1
+
+
+class Worker(Protocol):
+    """What the hooks use of gunicorn's worker."""
+
+    age: int
+    """Which worker it is, counted from 1; one that replaces another counts on."""
+    sockets: Sequence[socket.socket]
+
+
+class Master(Protocol):
+    """What the hooks use of gunicorn's master, its arbiter."""
+
+    WORKERS: Mapping[int, Worker]
+    """The workers by process id."""
+
+
+def on_starting(_server: object) -> None:
+    """Start what stands for the schedule, beside the workers."""
+    command = [sys.executable, "-m", "local.refresh", "--every", str(REFRESH_SECONDS)]
+    with Path(os.environ["LAMBDA_LOG"]).open("a", encoding="utf-8") as log:
+        _schedule.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log))
+
+
+def when_ready(_server: object) -> None:
+    """Prepare the master process, before it starts the workers."""
+    logging.getLogger("gunicorn.access").addFilter(_is_no_probe)
+
+    # To gunicorn a hang-up means reload; to a laptop it means that the terminal was closed.
+    signal.signal(signal.SIGHUP, lambda _signal, _frame: _stop())
+
+    # Whoever started the master may have been killed, and its stores with it. A timer, as a thread would not mix with
+    # the forks to come; workers do not inherit it, and leave when the master does.
+    parent = os.getppid()
+    signal.signal(signal.SIGALRM, lambda _signal, _frame: _stop() if os.getppid() != parent else None)
+    signal.setitimer(signal.ITIMER_REAL, PARENT_CHECK_SECONDS, PARENT_CHECK_SECONDS)
+
+
+def post_fork(_server: object, _worker: Worker) -> None:
+    """Send what the handlers print to the log file; the request lines keep the terminal."""
+    log = Path(os.environ["LAMBDA_LOG"])
+    sys.stdout = log.open("a", buffering=1, encoding="utf-8")
+
+
+def post_worker_init(worker: Worker) -> None:
+    """Let the first worker say when the API answers."""
+    if worker.age == 1:
+        threading.Thread(target=_announce, args=worker.sockets[0].getsockname(), daemon=True).start()
+
+
+def worker_int(_worker: Worker) -> None:
+    """Leave at once on Ctrl-C; gunicorn would log a request that is under way as failed, with a traceback."""
+    os._exit(0)
+
+
+def on_exit(server: Master) -> None:
+    """End the schedule, and wait for workers that had to be killed, so that none outlives the master process."""
+    signal.setitimer(signal.ITIMER_REAL, 0)  # Python drops its handlers on its way out; the timer would kill it there
+    for schedule in _schedule:
+        schedule.terminate()
+        schedule.wait()
+    for pid in list(server.WORKERS):
+        with suppress(ChildProcessError):
+            os.waitpid(pid, 0)
+
+
+def _stop() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _is_no_probe(record: logging.LogRecord) -> bool:
+    return not isinstance(record.args, Mapping) or record.args["a"] != PROBE_USER_AGENT
+
+
+def _announce(host: str, port: int) -> None:
+    """Wait until the API has answered a request, then say how to use it."""
+    connection = http.client.HTTPConnection(host, port)
+    connection.request("GET", "/", headers={"User-Agent": PROBE_USER_AGENT})
+    connection.getresponse().read()
+
+    body = '{"customer_id": 1001, "loan_amount": 100000, "interest_rate": 10.5, "tenure": 12}'
+    print(
+        f"Ready on http://{host}:{port}. Try:\n\n"
+        f"  curl -i http://{host}:{port}/check-eligibility -H 'Content-Type: application/json' -d '{body}'\n\n"
+        f"The functions log to {os.environ['LAMBDA_LOG']}. Ctrl-C stops everything.\n",
+        file=sys.__stdout__,
+        flush=True,
+    )

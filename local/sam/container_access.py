@@ -1,0 +1,71 @@
+"""Let `sam local` reach servers of this machine: what `make up` leaves for it, beside the servers themselves."""
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from local.sam import docker_relay
+from local.servers.process import LocalProcess
+from local.servers.programs import STATE
+
+SAM_ENV = STATE / "sam-env.json"
+HOST_FROM_CONTAINERS = "host.docker.internal"
+"""Names this machine inside a container: in Docker Desktop by itself, elsewhere by `add_host` in samconfig.toml."""
+
+LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+HOSTS_AND_PORTS = {"DB_HOST": ("DB_PORT", "3306"), "REDIS_HOST": ("REDIS_PORT", "6379")}
+SECRETS_URL = "AWS_ENDPOINT_URL_SECRETS_MANAGER"
+
+WITHOUT_A_STACK = {
+    "DB_SECRET_ID": "",
+    "DB_TLS_CA": "",
+    "REDIS_IAM_CACHE": "",
+    "REDIS_IAM_USER": "",
+    "REDIS_SECRET_ID": "",
+    "REDIS_TLS": "false",
+}
+"""What the template takes from resources that only a stack has."""
+
+
+def write_sam_environment(environ: Mapping[str, str], path: Path = SAM_ENV) -> None:
+    """Write the file for `sam local --env-vars`, readable by its owner alone: it may hold a password."""
+    path.touch(mode=0o600)
+    path.write_text(json.dumps(sam_environment(environ), indent=2) + "\n")
+
+
+def sam_environment(environ: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """Return the variables of the stores for every function of the template, as they are right in a container."""
+    variables = {
+        name: value for name, value in environ.items() if name.startswith(("DB_", "REDIS_")) or name == SECRETS_URL
+    }
+    for name in HOSTS_AND_PORTS:
+        # In a container "localhost" is the container.
+        if variables.get(name) in LOOPBACK:
+            variables[name] = HOST_FROM_CONTAINERS
+    secrets = urlsplit(variables.get(SECRETS_URL, ""))
+    if secrets.hostname in LOOPBACK:
+        variables[SECRETS_URL] = f"{secrets.scheme}://{HOST_FROM_CONTAINERS}:{secrets.port}"
+    return {"Parameters": WITHOUT_A_STACK | variables}
+
+
+def start_relay(environ: Mapping[str, str], folder: Path) -> LocalProcess | None:
+    """Start what passes containers' connections on to the servers, or return None where nothing is needed.
+
+    Args:
+        environ: Variables that name the servers.
+        folder: Where the process keeps its log, and its record for `make down`.
+    """
+    ports = [
+        environ.get(port, default) for host, (port, default) in HOSTS_AND_PORTS.items() if environ.get(host) in LOOPBACK
+    ]
+    secrets = urlsplit(environ.get(SECRETS_URL, ""))
+    if secrets.hostname in LOOPBACK:
+        ports.append(str(secrets.port))
+    if not ports or docker_relay.bridge_address() is None:
+        return None
+    folder.mkdir(parents=True, exist_ok=True)
+    relay = LocalProcess([sys.executable, docker_relay.__file__, *ports], folder)
+    relay.start()
+    return relay

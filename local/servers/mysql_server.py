@@ -1,0 +1,189 @@
+"""A private MariaDB (or MySQL): as durable as in production, with a database and an account for the application."""
+
+import os
+import re
+import secrets
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import pymysql
+
+from local.servers import container
+from local.servers.owners import own
+from local.servers.process import LocalProcess
+from local.servers.programs import STATE, find_program, install, only_one, say
+from local.servers.server import HOST, Runner, Server, ServerError, start_on
+
+IMAGE = "mysql:8.4"
+CONTAINER_PORT = 3306
+DATABASE = "lending"
+USER = "lending"
+# Both packages leave no service behind; the client's brings what initialises a data folder.
+APT_PACKAGES = (
+    ("mariadb-server-core", "mariadb-client-core"),
+    ("mariadb-server-core-10.6", "mariadb-client-core-10.6"),  # Ubuntu 22.04
+)
+OPTIONS = (
+    "--character-set-server=utf8mb4",
+    "--default-time-zone=+00:00",  # as on RDS, so that a laptop in another zone sees what production would
+    "--innodb-flush-log-at-trx-commit=1",  # a commit is on disk before it is acknowledged: tests kill this server
+    "--skip-name-resolve",
+    "--skip-log-bin",
+)
+
+
+def start_mysql(folder: Path, port: int | None = None, *args: str) -> Server:
+    """Start a private MariaDB or MySQL on 127.0.0.1, about a second once the first one has been initialised.
+
+    Args:
+        folder: An own folder for its data and log; made if missing, its data used again if there.
+        port: None takes a free one.
+        args: Further options of the server, such as "--max-connections=5".
+    """
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    own(folder)
+    program = find_mysql() or (None if container.engine_answers() else _install())
+    password = secrets.token_urlsafe(16)
+
+    def make(port: int) -> Server:
+        environment = {
+            "DB_HOST": HOST,
+            "DB_PORT": str(port),
+            "DB_NAME": DATABASE,
+            "DB_USER": USER,
+            "DB_PASSWORD": password,
+        }
+        runner: Runner
+        if program is None:
+            runner = container.Container(
+                IMAGE,
+                folder,
+                port,
+                CONTAINER_PORT,
+                environment={"MYSQL_ROOT_PASSWORD": password},
+                arguments=[*OPTIONS, *args],
+            )
+            return Server(
+                "MySQL", runner, port=port, environment=environment, answers=lambda: _account_made(port, password)
+            )
+        runner = LocalProcess(_command(program, folder, port, password, args), folder)
+        name = "MariaDB" if _is_mariadb(program) else "MySQL"
+        return Server(name, runner, port=port, environment=environment, answers=lambda: _login_works(port, password))
+
+    return start_on(port, make)
+
+
+def find_mysql() -> Path | None:
+    """Return the server's program if it is installed."""
+    # MariaDB first: on Ubuntu, AppArmor ties mysqld to the system's own data folder.
+    return find_program("mariadbd", "mysqld")
+
+
+def _install() -> Path | None:
+    with only_one("install"):
+        if find_mysql() is None:
+            say("found neither mariadbd nor mysqld")
+            install(apt=APT_PACKAGES, brew="mariadb")
+    return find_mysql()
+
+
+def _command(program: Path, folder: Path, port: int, password: str, args: Sequence[str]) -> list[str]:
+    data = folder / "data"
+    if not data.exists():
+        # Renamed when complete: a copy that was interrupted is no data folder.
+        unfinished = folder / "unfinished"
+        shutil.rmtree(unfinished, ignore_errors=True)
+        shutil.copytree(_template(program), unfinished)
+        unfinished.rename(data)
+    accounts = folder / "accounts.sql"
+    accounts.touch(mode=0o600)
+    accounts.write_text("".join(f"{statement};\n" for statement in _account_statements(password)))
+    return [
+        str(program),
+        "--no-defaults",
+        *_options_of(program),
+        f"--datadir={data}",
+        f"--bind-address={HOST}",
+        f"--port={port}",
+        # Relative to the data folder: a socket's path may have no more than 103 characters.
+        "--socket=mysql.sock",
+        "--pid-file=mysql.pid",
+        f"--init-file={accounts}",
+        *OPTIONS,
+        *args,
+    ]
+
+
+def _template(program: Path) -> Path:
+    """Return an initialised data folder to copy: initialising takes seconds, copying does not."""
+    version = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
+    template = STATE / "servers" / "templates" / re.sub(r"\W+", "-", version).strip("-")
+    with only_one("template"):
+        if not template.exists():
+            say(f"initialising a data folder for {program}")
+            unfinished = template.with_name("unfinished")
+            shutil.rmtree(unfinished, ignore_errors=True)
+            unfinished.mkdir(parents=True, mode=0o700)
+            _initialise(program, unfinished)
+            unfinished.rename(template)
+    return template
+
+
+def _initialise(program: Path, data: Path) -> None:
+    if _is_mariadb(program):
+        initialiser = find_program("mariadb-install-db", "mysql_install_db")
+        if initialiser is None:
+            raise ServerError(f"{program} is here, mariadb-install-db is not: install the whole MariaDB server.")
+        command = [str(initialiser), "--no-defaults", "--skip-test-db", "--auth-root-authentication-method=socket"]
+    else:
+        command = [str(program), "--no-defaults", "--initialize-insecure"]
+    command += [f"--datadir={data}", *_user_option()]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise ServerError(f"`{' '.join(command)}` failed:\n{(done.stdout + done.stderr)[-2000:]}")
+
+
+def _options_of(program: Path) -> list[str]:
+    # Off by default in MariaDB: a second protocol, and instruments that cost half of the time to start.
+    return _user_option() + ([] if _is_mariadb(program) else ["--mysqlx=OFF", "--performance-schema=OFF"])
+
+
+def _is_mariadb(program: Path) -> bool:
+    return "mariadb" in program.resolve().name
+
+
+def _user_option() -> list[str]:
+    # The server runs as root only when told to. A user of its own could not reach a checkout in root's home.
+    return ["--user=root"] if os.geteuid() == 0 else []
+
+
+def _account_statements(password: str) -> list[str]:
+    return [
+        f"CREATE DATABASE IF NOT EXISTS {DATABASE} CHARACTER SET utf8mb4",
+        # '%': in a container the application's connections come from the engine's network.
+        f"CREATE USER IF NOT EXISTS '{USER}'@'%' IDENTIFIED BY '{password}'",
+        f"ALTER USER '{USER}'@'%' IDENTIFIED BY '{password}'",
+        f"GRANT ALL ON `{DATABASE}%`.* TO '{USER}'@'%'",  # lending_test_gw0 and the like
+        f"GRANT PROCESS ON *.* TO '{USER}'@'%'",  # tests look at transactions and locks
+    ]
+
+
+def _login_works(port: int, password: str) -> bool:
+    try:
+        pymysql.connect(host=HOST, port=port, user=USER, password=password, connect_timeout=2).close()
+    except pymysql.MySQLError:
+        return False
+    return True
+
+
+def _account_made(port: int, password: str) -> bool:
+    """Make the account in a container, whose root may log in over TCP once its own initialisation is done."""
+    try:
+        with pymysql.connect(host=HOST, port=port, user="root", password=password, connect_timeout=2) as connection:
+            for statement in _account_statements(password):
+                connection.cursor().execute(statement)
+    except pymysql.MySQLError:
+        return False
+    return True

@@ -1,0 +1,84 @@
+"""A private Redis (or Valkey): nothing is written to disk, as in a cache of production."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from local.servers import container
+from local.servers.owners import own
+from local.servers.process import LocalProcess
+from local.servers.programs import STATE, find_program, install, only_one, say
+from local.servers.server import HOST, Runner, Server, start_on
+
+IMAGE = "valkey/valkey:8"
+CONTAINER_PORT = 6379
+# A cache loses its content with its process: no snapshot, no append-only file.
+WITHOUT_PERSISTENCE = ("--save", "", "--appendonly", "no")
+
+
+def start_redis(folder: Path, port: int | None = None, *args: str) -> Server:
+    """Start a private Redis on 127.0.0.1.
+
+    Args:
+        folder: An own folder for its log; made if missing.
+        port: None takes a free one.
+        args: Further options of redis-server, such as "--maxmemory", "10mb".
+    """
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    own(folder)
+    program = find_redis() or (None if container.engine_answers() else _install())
+
+    def make(port: int) -> Server:
+        if program is None:
+            # The port is published on the loopback interface alone, yet connections seem to come from elsewhere.
+            server = ("valkey-server", "--protected-mode", "no", *WITHOUT_PERSISTENCE, *args)
+            boxed = container.Container(IMAGE, folder, port, CONTAINER_PORT, arguments=server)
+            return _server(boxed, port, answers=lambda: _process_id(port) is not None)
+        here = ("--bind", HOST, "--port", str(port), "--dir", str(folder))
+        process = LocalProcess([str(program), *here, *WITHOUT_PERSISTENCE, *args], folder)
+        return _server(process, port, answers=lambda: _process_id(port) == process.pid)
+
+    return start_on(port, make)
+
+
+def _server(runner: Runner, port: int, answers: Callable[[], bool]) -> Server:
+    environment = {"REDIS_HOST": HOST, "REDIS_PORT": str(port), "REDIS_DB": "1"}
+    return Server("Redis", runner, port=port, environment=environment, answers=answers)
+
+
+def find_redis() -> Path | None:
+    """Return the server's program if it is installed."""
+    found = find_program("redis-server", "valkey-server")
+    if found is None:
+        # Debian's redis-server package is a link to this program, and a service that starts at once. The link is
+        # enough: the program goes by the name it is called by.
+        tools = find_program("redis-check-rdb")
+        if tools is not None and tools.resolve().name == "redis-check-rdb":
+            with only_one("install"):
+                link = STATE / "bin" / "redis-server"
+                link.parent.mkdir(exist_ok=True)
+                link.unlink(missing_ok=True)
+                link.symlink_to(tools)
+            return link
+    return found
+
+
+def _install() -> Path | None:
+    with only_one("install"):
+        if find_program("redis-server", "valkey-server", "redis-check-rdb") is None:
+            say("found neither redis-server nor valkey-server")
+            install(apt=[["redis-tools"]], brew="redis")
+    return find_redis()
+
+
+def _process_id(port: int) -> int | None:
+    client = redis.Redis(host=HOST, port=port, socket_timeout=1, retry=Retry(NoBackoff(), 0))
+    try:
+        return int(client.info("server")["process_id"])
+    except redis.RedisError:
+        return None
+    finally:
+        client.close()

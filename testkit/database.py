@@ -1,0 +1,71 @@
+"""Real databases for tests and harnesses: how to reach one, how to fill it, one for a purpose."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pymysql
+from pymysql.cursors import Cursor
+
+from testkit.fakes import Customer, Loan
+
+
+def connect(environment: Mapping[str, str]) -> "pymysql.Connection[Cursor]":
+    """Connect to the server that DB_* variables name; in autocommit."""
+    return pymysql.connect(
+        host=environment["DB_HOST"],
+        port=int(environment["DB_PORT"]),
+        user=environment["DB_USER"],
+        password=environment["DB_PASSWORD"],
+        database=environment["DB_NAME"],
+        autocommit=True,
+    )
+
+
+@dataclass(frozen=True)
+class Database:
+    """A migrated database and a connection of the test's own to it."""
+
+    environment: dict[str, str]
+    connection: "pymysql.Connection[Cursor]"
+
+    def execute(self, sql: str, parameters: Sequence[object] = ()) -> tuple[tuple[Any, ...], ...]:
+        """Return the rows of one statement."""
+        with self.connection.cursor() as cursor:
+            cursor.execute(sql, parameters)
+            return cursor.fetchall()
+
+    def clear(self) -> None:
+        """Empty the tables."""
+        self.execute("DELETE FROM cache_invalidations")
+        self.execute("DELETE FROM declined_requests")
+        self.execute("DELETE FROM loans")
+        self.execute("DELETE FROM customers")
+
+    def add_customer(self, customer_id: int, customer: Customer, loans: Sequence[Loan] = ()) -> None:
+        """Add a customer with their loans."""
+        self.execute(
+            "INSERT INTO customers VALUES (%s, 'Asha', 'Test', 40, %s, %s, %s, 0)",
+            (customer_id, customer_id, *customer),
+        )
+        with self.connection.cursor() as cursor:
+            cursor.executemany(
+                "INSERT INTO loans (customer_id, loan_amount, tenure, interest_rate, monthly_repayment,"
+                " emis_paid_on_time, start_date, end_date, status) VALUES (%s, %s, %s, 10, %s, %s, %s, %s, %s)",
+                [(customer_id, *loan) for loan in loans],
+            )
+
+
+@contextmanager
+def own_database(mysql_environment: dict[str, str], purpose: str) -> Iterator[Database]:
+    """Give a new, empty database of this process for a purpose, and drop it in the end."""
+    name = f"{mysql_environment['DB_NAME']}_{purpose}_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
+    with connect(mysql_environment) as server, server.cursor() as cursor:
+        cursor.execute(f"DROP DATABASE IF EXISTS {name}")
+        cursor.execute(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
+        environment = mysql_environment | {"DB_NAME": name}
+        with connect(environment) as connection:
+            yield Database(environment, connection)
+        cursor.execute(f"DROP DATABASE {name}")

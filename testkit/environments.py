@@ -1,0 +1,125 @@
+"""Execution environments as Lambda has them: processes with their own connections, one request at a time each."""
+
+import multiprocessing
+import os
+import pickle
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from multiprocessing.connection import Connection
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from unittest.mock import patch
+
+import pymysql
+
+from testkit.service import Answer, Service
+
+# The modules of the handlers are imported once, by the process that all environments are forked from.
+FORKSERVER = multiprocessing.get_context("forkserver")
+FORKSERVER.set_forkserver_preload(["testkit.environments"])
+
+STDOUT = 1
+"""The file descriptor to which the handlers log."""
+
+ANSWER_TIMEOUT_SECONDS = 30
+"""Far above the function's time: who waits longer has found a handler that hangs."""
+
+_starting = threading.Lock()  # multiprocessing keeps a list of children that threads must not change at once
+
+
+class EnvironmentKilledError(Exception):
+    """The process was killed before it answered."""
+
+
+class Environment:
+    """One process that does what it is asked, in order, until it is killed."""
+
+    def __init__(self, stores: Mapping[str, str]) -> None:
+        """Start the process, with these variables DB_* and REDIS_* in its environment."""
+        self._pipe, theirs = FORKSERVER.Pipe()
+        with _starting:
+            self._process = FORKSERVER.Process(target=_serve, args=[theirs, dict(stores)], daemon=True)
+            self._process.start()
+        theirs.close()
+        self._killed = False
+
+    def begin(self, function: Callable[..., object], *args: object) -> None:
+        """Have the process call a function of a module; both must be importable there."""
+        with self._end_told_apart():
+            # Not send(): when it fails, the buffer that it made is not collected in silence.
+            self._pipe.send_bytes(pickle.dumps((function, args)))
+
+    def result(self) -> Any:
+        """Wait for what the function returned.
+
+        Raises:
+            EnvironmentKilledError: The process was killed first.
+        """
+        with self._end_told_apart():
+            if self._pipe.poll(ANSWER_TIMEOUT_SECONDS):
+                return self._pipe.recv()
+        raise TimeoutError("A handler has not answered in time.")
+
+    def kill(self) -> None:
+        """End the process without notice (SIGKILL)."""
+        self._killed = True
+        self._process.kill()
+
+    def close(self) -> None:
+        """Kill the process and forget it."""
+        self.kill()
+        with _starting:
+            self._process.join()
+            self._process.close()
+        self._pipe.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @contextmanager
+    def _end_told_apart(self) -> Iterator[None]:
+        """Tell the end that kill() made from one that nobody asked for, which passes as the error that it is."""
+        try:
+            yield
+        except (EOFError, OSError) as exc:
+            if not self._killed:
+                raise
+            raise EnvironmentKilledError from exc
+
+
+@contextmanager
+def environments(count: int, stores: Mapping[str, str]) -> Iterator[list[Environment]]:
+    """Start so many environments on the same stores."""
+    with ExitStack() as stack:
+        yield [stack.enter_context(Environment(stores)) for _ in range(count)]
+
+
+def create_loan(body: Mapping[str, object], key: str | None) -> Answer:
+    """POST /create-loan; to be called in an environment."""
+    return Service().post("/create-loan", body, {} if key is None else {"idempotency-key": key})
+
+
+def _serve(pipe: "Connection[Any, Any]", stores: Mapping[str, str]) -> None:
+    """Call what is asked for and send back what it returns, until the other end is gone."""
+    os.environ.update(stores)
+    with (
+        Path(os.devnull).open("w", encoding="utf-8") as nowhere,
+        # With a server that has a certificate, the driver would encrypt of its own accord, and no proxy could tell a
+        # COMMIT from the rest.
+        patch.object(pymysql, "connect", partial(pymysql.connect, ssl_disabled=True)),
+    ):
+        os.dup2(nowhere.fileno(), STDOUT)
+        while True:
+            try:
+                function, args = pipe.recv()
+            except EOFError:
+                return
+            pipe.send(function(*args))

@@ -1,0 +1,199 @@
+"""The ports in memory: what the rules say of loans in plain Python, and a cache that follows the protocol."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from itertools import count
+from typing import Any, NamedTuple
+
+from lending.domain.eligibility import Decision
+from lending.domain.loans import CreditRecord, LoanRequest, end_of_tenure
+from lending.domain.scoring import CreditProfile
+from lending.errors import CustomerNotFoundError, StoreUnavailableError
+from lending.ports import CacheAnswer, EarlierAnswer, Invalidation
+
+
+class Loan(NamedTuple):
+    """A row of the table loans, as far as the rules read it."""
+
+    loan_amount: Decimal
+    tenure: int
+    monthly_repayment: Decimal
+    emis_paid_on_time: int
+    start_date: date
+    end_date: date
+    status: str
+
+
+class Customer(NamedTuple):
+    """A row of the table customers, as far as the rules read it."""
+
+    monthly_salary: Decimal
+    approved_limit: Decimal
+
+
+def a_loan(**fields: Any) -> Loan:
+    """Return a loan that was repaid long ago, but for what `fields` say."""
+    repaid = Loan(
+        loan_amount=Decimal(100000),
+        tenure=12,
+        monthly_repayment=Decimal("8884.88"),
+        emis_paid_on_time=12,
+        start_date=date(2020, 1, 15),
+        end_date=date(2021, 1, 15),
+        status="PAID",
+    )
+    return repaid._replace(**fields)
+
+
+def credit_record(customer_id: int, customer: Customer, loans: list[Loan], today: date) -> CreditRecord:
+    """Return what the store's one SELECT is meant to return."""
+    current = [loan for loan in loans if loan.status in {"APPROVED", "PENDING"} and loan.end_date >= today]
+    return CreditRecord(
+        customer_id=customer_id,
+        monthly_salary=customer.monthly_salary,
+        approved_limit=customer.approved_limit,
+        loans=len(loans),
+        emis_paid_on_time=sum(loan.emis_paid_on_time for loan in loans),
+        tenure_months=sum(loan.tenure for loan in loans),
+        loans_this_year=sum(loan.start_date.year == today.year for loan in loans),
+        lent_amount=sum((loan.loan_amount for loan in loans if loan.status in {"APPROVED", "PAID"}), Decimal(0)),
+        current_amount=sum((loan.loan_amount for loan in current), Decimal(0)),
+        current_installments=sum((loan.monthly_repayment for loan in current), Decimal(0)),
+        first_current_end=min((loan.end_date for loan in current), default=None),
+    )
+
+
+@dataclass
+class FakeLoanStore:
+    """LoanStore in memory; `away` makes it unavailable, `reads` counts the records it gave."""
+
+    customers: dict[int, Customer] = field(default_factory=dict)
+    loans: dict[int, list[Loan]] = field(default_factory=dict)
+    answers: list[tuple[LoanRequest, EarlierAnswer]] = field(default_factory=list)
+    invalidations: list[Invalidation] = field(default_factory=list)
+    away: bool = False
+    reads: int = 0
+    _ids: Iterator[int] = field(default_factory=lambda: count(1))
+
+    def credit_record(self, customer_id: int, today: date) -> CreditRecord:
+        if self.away:
+            raise StoreUnavailableError("The loan store is away or busy.")
+        if customer_id not in self.customers:
+            raise CustomerNotFoundError(customer_id)
+        self.reads += 1
+        return credit_record(customer_id, self.customers[customer_id], self.loans.get(customer_id, []), today)
+
+    def credit_records(self, customer_ids: Sequence[int], today: date) -> list[CreditRecord]:
+        return [self.credit_record(customer_id, today) for customer_id in customer_ids if customer_id in self.customers]
+
+    @contextmanager
+    def transaction(self) -> Iterator["FakeTransaction"]:
+        if self.away:
+            raise StoreUnavailableError("The loan store is away or busy.")
+        yield FakeTransaction(self)
+
+
+class FakeTransaction:
+    """LoanTransaction in memory: its loans count once it is committed."""
+
+    def __init__(self, store: FakeLoanStore) -> None:
+        self._store = store
+        self._loans: list[tuple[int, Loan]] = []
+        self._answers: list[tuple[LoanRequest, EarlierAnswer]] = []
+        self._invalidations: list[Invalidation] = []
+
+    def lock_customer(self, customer_id: int) -> None:
+        if customer_id not in self._store.customers:
+            raise CustomerNotFoundError(customer_id)
+
+    def credit_record(self, customer_id: int, today: date) -> CreditRecord:
+        return self._store.credit_record(customer_id, today)
+
+    def answer_to_key(self, idempotency_key: bytes) -> EarlierAnswer | None:
+        return next((a for r, a in self._store.answers if r.idempotency_key == idempotency_key), None)
+
+    def answer_to_request(self, customer_id: int, request_id: str) -> EarlierAnswer | None:
+        made = (answer for request, answer in self._store.answers if request.request_id == request_id)
+        return next((a for a in made if a.application.customer_id == customer_id and a.loan_id is not None), None)
+
+    def add_loan(self, request: LoanRequest, decision: Decision, today: date) -> int:
+        application = request.application
+        loan = Loan(
+            loan_amount=application.loan_amount,
+            tenure=application.tenure,
+            monthly_repayment=decision.monthly_installment,
+            emis_paid_on_time=0,
+            start_date=today,
+            end_date=end_of_tenure(today, application.tenure),
+            status="APPROVED",
+        )
+        loan_id = next(self._store._ids)
+        self._loans.append((application.customer_id, loan))
+        self._answers.append((request, EarlierAnswer(application, decision, loan_id, request.request_id)))
+        return loan_id
+
+    def add_decline(self, request: LoanRequest, decision: Decision) -> None:
+        self._answers.append((request, EarlierAnswer(request.application, decision, None, request.request_id)))
+
+    def add_invalidation(self, customer_id: int, write_token: bytes) -> None:
+        self._invalidations.append(Invalidation(customer_id, write_token))
+
+    def commit(self) -> None:
+        self._store.invalidations.extend(self._invalidations)
+        for customer_id, loan in self._loans:
+            self._store.loans.setdefault(customer_id, []).append(loan)
+        self._store.answers.extend(self._answers)
+
+
+@dataclass
+class FakeScoreCache:
+    """ScoreCache in memory; `away` makes it answer nothing."""
+
+    held: dict[int, CreditProfile | bytes] = field(default_factory=dict)
+    away: bool = False
+    _tokens: Iterator[int] = field(default_factory=lambda: count(1))
+
+    def look_up(self, customer_id: int, today: date) -> CacheAnswer:
+        if self.away:
+            return CacheAnswer(None, bypass="unavailable")
+        held = self.held.get(customer_id)
+        if isinstance(held, CreditProfile) and held.as_of <= today <= held.valid_through:
+            return CacheAnswer(held)
+        if isinstance(held, bytes):
+            return CacheAnswer(None)
+        lease = b"lease:%d" % next(self._tokens)
+        self.held[customer_id] = lease
+        return CacheAnswer(None, lease=lease)
+
+    def peek(self, customer_id: int, today: date) -> CacheAnswer:
+        if self.away:
+            return CacheAnswer(None, bypass="unavailable")
+        held = self.held.get(customer_id)
+        valid = isinstance(held, CreditProfile) and held.as_of <= today <= held.valid_through
+        return CacheAnswer(held if valid and isinstance(held, CreditProfile) else None)
+
+    def fill(self, lease: bytes, profile: CreditProfile) -> bool:
+        if self.away or self.held.get(profile.customer_id) != lease:
+            return False
+        self.held[profile.customer_id] = profile
+        return True
+
+    def announce_write(self, customer_id: int, again: bytes | None = None) -> bytes:
+        token = again or b"write:%d" % next(self._tokens)
+        if not self.away:
+            self.held[customer_id] = token
+        return token
+
+    def finish_write(self, customer_id: int, token: bytes) -> bool:
+        held = self.held.get(customer_id)
+        another_writes = isinstance(held, bytes) and held.startswith(b"write:") and held != token
+        if not self.away and not another_writes:
+            self.held.pop(customer_id, None)
+        return not self.away
+
+    def retract_write(self, customer_id: int, token: bytes) -> None:
+        if not self.away and self.held.get(customer_id) == token:
+            del self.held[customer_id]
