@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 import pymysql
 
 from lending.adapters.aws_secrets import database_login
-from lending.adapters.mysql_connection import entry_options
+from lending.adapters.logins import LoginUnavailableError
+from lending.adapters.mysql_connection import login_options
 from lending.config import InvalidSettingError, Settings
-from lending.errors import StoreUnavailableError
+from lending.patience import Patience
 
 if TYPE_CHECKING:
     from pymysql.cursors import Cursor
@@ -24,19 +25,19 @@ def connect(settings: Settings, **options: Any) -> "pymysql.Connection[Cursor]":
         options: What the work wants of pymysql beside that.
     Raises:
         InvalidSettingError: There is no such CA bundle.
-        StoreUnavailableError: The secret with the login cannot be had.
+        LoginUnavailableError: The secret with the login cannot be had.
         pymysql.MySQLError: The database is away or refuses.
     """
     if settings.db_tls_ca and not Path(settings.db_tls_ca).is_file():
         raise InvalidSettingError(f"DB_TLS_CA: there is no {settings.db_tls_ca} here")
-    entry = entry_options(settings, database_login(settings).current())
+    entry = login_options(settings, database_login(settings, Patience()).current())
     connection: pymysql.Connection[Cursor] = pymysql.connect(
         **{"connect_timeout": CONNECT_TIMEOUT_SECONDS, **entry, **options}
     )
     return connection
 
 
-def why_none(exc: StoreUnavailableError | pymysql.MySQLError) -> str:
+def why_none(exc: LoginUnavailableError | pymysql.MySQLError) -> str:
     """Return in words why there is no connection, without a full stop."""
-    cause = f" ({exc.__cause__})" if isinstance(exc, StoreUnavailableError) and exc.__cause__ else ""
+    cause = f" ({exc.__cause__})" if isinstance(exc, LoginUnavailableError) and exc.__cause__ else ""
     return str(exc.args[-1]).rstrip(".") + cause

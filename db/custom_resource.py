@@ -21,8 +21,8 @@ import pymysql
 from db.connection import connect, why_none
 from db.migrate import MigrationError, UnknownMigrationError, migrate
 from lending import wiring
+from lending.adapters.logins import LoginUnavailableError
 from lending.config import InvalidSettingError, Settings
-from lending.errors import StoreUnavailableError
 from lending.observability import logger
 
 SECONDS_TO_ANSWER = 15
@@ -35,7 +35,7 @@ ANSWER_TIMEOUT_SECONDS = 4
 SHORT_TIMEOUTS = {"connect_timeout": 2, "read_timeout": 2, "write_timeout": 2}
 """In seconds, for what must not use up the time to answer."""
 
-FORESEEN = (MigrationError, InvalidSettingError, StoreUnavailableError, pymysql.MySQLError)
+FORESEEN = (MigrationError, InvalidSettingError, LoginUnavailableError, pymysql.MySQLError)
 """What went wrong is plain from their message; anything else is looked up in the log."""
 
 
@@ -84,7 +84,7 @@ def _stop(thread_id: int, settings: Settings) -> None:
     try:
         with connect(settings, **SHORT_TIMEOUTS) as connection, connection.cursor() as cursor:
             cursor.execute("KILL %s", (thread_id,))
-    except (StoreUnavailableError, pymysql.MySQLError):
+    except (LoginUnavailableError, pymysql.MySQLError):
         logger.exception("The statement under way could not be ended")
 
 
@@ -109,7 +109,7 @@ def _reason(exc: Exception, context: Any) -> str:
     where = f"log group {context.log_group_name}, stream {context.log_stream_name}"
     if not isinstance(exc, FORESEEN):
         return f"{type(exc).__name__}; see {where}"
-    if isinstance(exc, StoreUnavailableError | pymysql.MySQLError):
+    if isinstance(exc, LoginUnavailableError | pymysql.MySQLError):
         message = why_none(exc)
     else:
         message = str(exc.args[-1] if exc.args else type(exc).__name__)

@@ -19,8 +19,8 @@ import pymysql
 from pymysql.constants import ER
 
 from db.connection import connect, why_none
+from lending.adapters.logins import LoginUnavailableError
 from lending.config import InvalidSettingError, Settings
-from lending.errors import StoreUnavailableError
 
 if TYPE_CHECKING:
     from pymysql.cursors import Cursor
@@ -159,7 +159,7 @@ def main() -> None:
         connection = connect(Settings.from_env(os.environ))
     except InvalidSettingError as exc:
         sys.exit(f"migrate: {exc}; `make up` starts a server, `source .local/env` says where it is")
-    except (StoreUnavailableError, pymysql.MySQLError) as exc:
+    except (LoginUnavailableError, pymysql.MySQLError) as exc:
         sys.exit(f"migrate: no database: {why_none(exc)}")
     try:
         applied = migrate(connection)

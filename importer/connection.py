@@ -9,8 +9,8 @@ from pymysql.cursors import Cursor
 
 from db.connection import connect, why_none
 from importer.errors import ImportFailedError
+from lending.adapters.logins import LoginUnavailableError
 from lending.config import Settings
-from lending.errors import StoreUnavailableError
 
 STATEMENT_TIMEOUT_SECONDS = 3600
 """Moving ten million rows takes minutes; only a server that is gone says nothing for an hour."""
@@ -34,7 +34,7 @@ def only_importer(settings: Settings) -> Iterator["Connection[Cursor]"]:
             if cursor.fetchall() != ((1,),):
                 raise ImportFailedError("Another import into this database is running.")
             yield connection
-    except (StoreUnavailableError, pymysql.MySQLError) as exc:
+    except (LoginUnavailableError, pymysql.MySQLError) as exc:
         raise ImportFailedError(f"The database failed: {why_none(exc)}.") from exc
 
 

@@ -19,7 +19,7 @@ def drop_void_scores(today: date) -> None:
     refresh = CacheRefresh(
         outbox=wiring.outbox(),
         store=wiring.loan_store(),
-        keeper=wiring.cache_keeper(),
+        cache=wiring.bulk_score_cache(),
         today=today,
         seconds_left=lambda: math.inf,
     )

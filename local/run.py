@@ -20,8 +20,8 @@ import pymysql
 
 from db.connection import connect, why_none
 from db.migrate import MigrationError, migrate
+from lending.adapters.logins import LoginUnavailableError
 from lending.config import InvalidSettingError, Settings
-from lending.errors import StoreUnavailableError
 from local.sample_data import load_if_empty
 
 HOST = "127.0.0.1"
@@ -86,7 +86,7 @@ def prepare_database(settings: Settings) -> None:
     """
     try:
         connection = connect(settings)
-    except (StoreUnavailableError, pymysql.MySQLError) as exc:
+    except (LoginUnavailableError, pymysql.MySQLError) as exc:
         raise StartError(
             f"No database: {why_none(exc)}. Mend the DB_* variables, or unset DB_HOST to have a private one."
         ) from exc

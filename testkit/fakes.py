@@ -12,7 +12,7 @@ from lending.domain.eligibility import Decision
 from lending.domain.loans import CreditRecord, LoanRequest, end_of_tenure
 from lending.domain.scoring import CreditProfile
 from lending.errors import CustomerNotFoundError, StoreUnavailableError
-from lending.ports import CacheAnswer, EarlierAnswer, Invalidation
+from lending.ports import BypassReason, EarlierResult, Invalidation, LookUp
 
 
 class Loan(NamedTuple):
@@ -72,7 +72,7 @@ class FakeLoanStore:
 
     customers: dict[int, Customer] = field(default_factory=dict)
     loans: dict[int, list[Loan]] = field(default_factory=dict)
-    answers: list[tuple[LoanRequest, EarlierAnswer]] = field(default_factory=list)
+    answers: list[tuple[LoanRequest, EarlierResult]] = field(default_factory=list)
     invalidations: list[Invalidation] = field(default_factory=list)
     away: bool = False
     reads: int = 0
@@ -102,7 +102,7 @@ class FakeTransaction:
     def __init__(self, store: FakeLoanStore) -> None:
         self._store = store
         self._loans: list[tuple[int, Loan]] = []
-        self._answers: list[tuple[LoanRequest, EarlierAnswer]] = []
+        self._answers: list[tuple[LoanRequest, EarlierResult]] = []
         self._invalidations: list[Invalidation] = []
 
     def lock_customer(self, customer_id: int) -> None:
@@ -112,10 +112,10 @@ class FakeTransaction:
     def credit_record(self, customer_id: int, today: date) -> CreditRecord:
         return self._store.credit_record(customer_id, today)
 
-    def answer_to_key(self, idempotency_key: bytes) -> EarlierAnswer | None:
+    def result_of_key(self, idempotency_key: bytes) -> EarlierResult | None:
         return next((a for r, a in self._store.answers if r.idempotency_key == idempotency_key), None)
 
-    def answer_to_request(self, customer_id: int, request_id: str) -> EarlierAnswer | None:
+    def result_of_request(self, customer_id: int, request_id: str) -> EarlierResult | None:
         made = (answer for request, answer in self._store.answers if request.request_id == request_id)
         return next((a for a in made if a.application.customer_id == customer_id and a.loan_id is not None), None)
 
@@ -132,11 +132,11 @@ class FakeTransaction:
         )
         loan_id = next(self._store._ids)
         self._loans.append((application.customer_id, loan))
-        self._answers.append((request, EarlierAnswer(application, decision, loan_id, request.request_id)))
+        self._answers.append((request, EarlierResult(application, decision, loan_id, request.request_id)))
         return loan_id
 
     def add_decline(self, request: LoanRequest, decision: Decision) -> None:
-        self._answers.append((request, EarlierAnswer(request.application, decision, None, request.request_id)))
+        self._answers.append((request, EarlierResult(request.application, decision, None, request.request_id)))
 
     def add_invalidation(self, customer_id: int, write_token: bytes) -> None:
         self._invalidations.append(Invalidation(customer_id, write_token))
@@ -156,24 +156,24 @@ class FakeScoreCache:
     away: bool = False
     _tokens: Iterator[int] = field(default_factory=lambda: count(1))
 
-    def look_up(self, customer_id: int, today: date) -> CacheAnswer:
+    def look_up(self, customer_id: int, today: date) -> LookUp:
         if self.away:
-            return CacheAnswer(None, bypass="unavailable")
+            return LookUp(None, bypass=BypassReason.UNAVAILABLE)
         held = self.held.get(customer_id)
         if isinstance(held, CreditProfile) and held.as_of <= today <= held.valid_through:
-            return CacheAnswer(held)
+            return LookUp(held)
         if isinstance(held, bytes):
-            return CacheAnswer(None)
+            return LookUp(None)
         lease = b"lease:%d" % next(self._tokens)
         self.held[customer_id] = lease
-        return CacheAnswer(None, lease=lease)
+        return LookUp(None, lease=lease)
 
-    def peek(self, customer_id: int, today: date) -> CacheAnswer:
+    def peek(self, customer_id: int, today: date) -> LookUp:
         if self.away:
-            return CacheAnswer(None, bypass="unavailable")
+            return LookUp(None, bypass=BypassReason.UNAVAILABLE)
         held = self.held.get(customer_id)
         valid = isinstance(held, CreditProfile) and held.as_of <= today <= held.valid_through
-        return CacheAnswer(held if valid and isinstance(held, CreditProfile) else None)
+        return LookUp(held if valid and isinstance(held, CreditProfile) else None)
 
     def fill(self, lease: bytes, profile: CreditProfile) -> bool:
         if self.away or self.held.get(profile.customer_id) != lease:
@@ -181,7 +181,7 @@ class FakeScoreCache:
         self.held[profile.customer_id] = profile
         return True
 
-    def announce_write(self, customer_id: int, again: bytes | None = None) -> bytes:
+    def begin_write(self, customer_id: int, again: bytes | None = None) -> bytes:
         token = again or b"write:%d" % next(self._tokens)
         if not self.away:
             self.held[customer_id] = token

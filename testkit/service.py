@@ -13,6 +13,7 @@ import pytest
 from functions.check_eligibility import app as check_eligibility
 from functions.create_loan import app as create_loan
 from lending import wiring
+from lending.patience import Patience
 from local.front.lambda_context import LambdaContext
 from testkit.events import post_event
 
@@ -63,6 +64,14 @@ class Service:
             event["requestContext"]["authorizer"] = caller
         response = HANDLERS[path](event, LambdaContext(path))
         return Answer(response["statusCode"], response["headers"], json.loads(response["body"], parse_float=Decimal))
+
+
+def use_patience(monkeypatch: pytest.MonkeyPatch, patience: Patience) -> None:
+    """Let the service wait for so long, from now on; adapters that are there keep what else they know."""
+    monkeypatch.setattr(wiring, "patience", patience)
+    for factory in (wiring.database, wiring.redis_connection, wiring.refresh_connection, wiring.score_cache):
+        if factory.cache_info().currsize:
+            monkeypatch.setattr(factory(), "_patience", patience)
 
 
 @contextmanager

@@ -11,12 +11,12 @@ import redis
 
 from db.migrate import migrate
 from lending import wiring
-from lending.adapters import redis_connection, redis_scores
+from lending.patience import Patience
 from local.servers.mysql_server import start_mysql
 from local.servers.redis_server import start_redis
 from local.servers.server import Server
 from testkit.database import Database, own_database
-from testkit.service import TODAY, Service, wired
+from testkit.service import TODAY, Service, use_patience, wired
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # As a shell starts what runs in the background; the programs that the tests interrupt would inherit it.
@@ -81,9 +81,6 @@ def service(database: Database, redis_server: Server, monkeypatch: pytest.Monkey
     """The handlers on the real database and the real Redis, on the day TODAY."""
     monkeypatch.setattr(wiring, "today", lambda: TODAY)
     # A busy machine may well be slower than a cache that is worth its while; outages have tests of their own.
-    monkeypatch.setattr(redis_connection, "SOCKET_TIMEOUT_SECONDS", 2)
-    monkeypatch.setattr(redis_connection, "SLOW_SECONDS", 2)
-    monkeypatch.setattr(redis_scores, "PEEK_TIMEOUT_SECONDS", 2)
-    monkeypatch.setattr(redis_scores, "WRITE_TIMEOUT_SECONDS", 2)
+    use_patience(monkeypatch, Patience.relaxed())
     with wired(database.environment | redis_server.environment, monkeypatch):
         yield Service()

@@ -11,15 +11,17 @@ from lending.use_cases.create_loan import create_loan
 def lambda_handler(call: Call) -> Response:
     """Grant the loan that the body asks for, or say why not."""
     request = parse_loan_request(call.event, call.request_id)
-    answer = create_loan(
+    result = create_loan(
         request,
         store=wiring.loan_store,
         scores=wiring.score_cache(),
         today=wiring.today(),
         cache_use=call.cache_use,
         seconds_left=call.seconds_left,
+        pause=wiring.pause,
+        patience=wiring.patience,
     )
-    call.note(request.application.customer_id, answer.decision)
-    if not answer.replayed:
-        call.count("LoanApproved" if answer.decision.approved else "LoanDeclined")
-    return render_loan(request.application, answer)
+    call.note(request.application.customer_id, result.decision)
+    if not result.replayed:
+        call.count("LoanApproved" if result.decision.approved else "LoanDeclined")
+    return render_loan(request.application, result)

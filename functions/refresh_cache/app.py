@@ -16,7 +16,7 @@ def lambda_handler(_event: object, context: Any) -> dict[str, int]:
     report = CacheRefresh(
         outbox=wiring.outbox(),
         store=wiring.loan_store(),
-        keeper=wiring.cache_keeper(),
+        cache=wiring.bulk_score_cache(),
         today=wiring.today(),
         seconds_left=lambda: context.get_remaining_time_in_millis() / 1000,
     ).run()

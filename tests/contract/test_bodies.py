@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lending.errors import InvalidRequestError, MalformedBodyError
+from lending.request_errors import InvalidRequestError, MalformedBodyError
 from lending.requests import parse_application
 from testkit.events import post_event
 from tests.contract.bodies import ODD_NUMBERS, VALID_BODY, bodies, valid_bodies

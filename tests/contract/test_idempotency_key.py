@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lending.errors import InvalidRequestError
+from lending.request_errors import InvalidRequestError
 from lending.requests import parse_loan_request
 from testkit.events import post_event
 from tests.contract.bodies import VALID_BODY

@@ -16,21 +16,20 @@ import pytest
 import redis
 
 from lending import wiring
-from lending.adapters import breaker, redis_connection, redis_scores
-from lending.adapters.redis_connection import SLOW_SECONDS, SOCKET_TIMEOUT_SECONDS
-from lending.adapters.redis_scores import PEEK_TIMEOUT_SECONDS, WRITE_TIMEOUT_SECONDS
+from lending.adapters import breaker
+from lending.patience import Patience
 from local.servers.redis_server import start_redis
 from local.servers.server import Server
 from testkit.database import Database
 from testkit.fakes import Customer, FakeScoreCache, a_loan
 from testkit.proxy import HOST, Action, Proxy
-from testkit.service import Answer, Service, wired
+from testkit.service import Answer, Service, use_patience, wired
 
 CUSTOMER = Customer(monthly_salary=Decimal(90000), approved_limit=Decimal(3000000))
 LENT_TO, CHECKED = 1001, 1002
 """Two customers alike: one has an entry and borrows in an outage, the other's entry stays right throughout."""
 
-FOR_EVER_SECONDS = 2.0
+FAR_TOO_LONG_SECONDS = 2.0
 """No request takes as long but one that a silent Redis can hold up; speed is measured, not asserted."""
 
 
@@ -133,18 +132,12 @@ def service(service: Service, database: Database, cache: Cache, monkeypatch: pyt
 @pytest.fixture
 def impatient(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001  # sets it after `service` has
     """The service waits for Redis as long as in production, which a busy machine may exceed at any time."""
-    monkeypatch.setattr(redis_connection, "SOCKET_TIMEOUT_SECONDS", SOCKET_TIMEOUT_SECONDS)
-    monkeypatch.setattr(redis_connection, "SLOW_SECONDS", SLOW_SECONDS)
-    monkeypatch.setattr(redis_scores, "PEEK_TIMEOUT_SECONDS", PEEK_TIMEOUT_SECONDS)
-    monkeypatch.setattr(redis_scores, "WRITE_TIMEOUT_SECONDS", WRITE_TIMEOUT_SECONDS)
+    use_patience(monkeypatch, Patience())
 
 
 def be_patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the service wait for Redis as long as a busy machine may need, from the next connection on."""
-    monkeypatch.setattr(redis_connection, "SOCKET_TIMEOUT_SECONDS", FOR_EVER_SECONDS)
-    monkeypatch.setattr(redis_connection, "SLOW_SECONDS", FOR_EVER_SECONDS)
-    monkeypatch.setattr(redis_scores, "PEEK_TIMEOUT_SECONDS", FOR_EVER_SECONDS)
-    monkeypatch.setattr(redis_scores, "WRITE_TIMEOUT_SECONDS", FOR_EVER_SECONDS)
+    use_patience(monkeypatch, Patience.relaxed())
 
 
 @pytest.fixture
@@ -179,7 +172,7 @@ def assert_answers_are_right(service: Service, detail: str) -> None:
     assert first.cache_status == f"fwd=bypass; detail={detail}"
     assert after_loan.cache_status is not None
     assert after_loan.cache_status.startswith("fwd=bypass; detail=")
-    assert elapsed_seconds < 4 * FOR_EVER_SECONDS
+    assert elapsed_seconds < 4 * FAR_TOO_LONG_SECONDS
 
 
 @pytest.mark.usefixtures("impatient")
@@ -207,7 +200,7 @@ def test_hits_come_back_after_redis(
 
     be_patient(monkeypatch)
     too_soon = service.check(CHECKED)
-    clock.ahead_seconds = breaker.OPEN_SECONDS
+    clock.ahead_seconds = wiring.patience.breaker_open
     first = service.check(CHECKED)
     second = service.check(CHECKED)
 
@@ -324,7 +317,7 @@ def test_an_open_breaker_lets_one_probe_through_and_nothing_else(service: Servic
     service.check(CHECKED)
     service.create(CHECKED, loan_amount=9000000)
     asked_while_open = len(pieces)
-    clock.ahead_seconds = breaker.OPEN_SECONDS
+    clock.ahead_seconds = wiring.patience.breaker_open
     for _ in range(3):
         service.check(CHECKED)
     asked_by_probe = len(pieces) - asked_while_open
@@ -424,12 +417,9 @@ def test_a_restart_while_idle_costs_no_hit(service: Service, cache: Cache) -> No
 def test_a_late_reply_is_not_taken_for_the_next_one(
     service: Service, cache: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(redis_connection, "SOCKET_TIMEOUT_SECONDS", SOCKET_TIMEOUT_SECONDS)
-    monkeypatch.setattr(redis_connection, "SLOW_SECONDS", SLOW_SECONDS)
-    monkeypatch.setattr(redis_scores, "PEEK_TIMEOUT_SECONDS", PEEK_TIMEOUT_SECONDS)
-    monkeypatch.setattr(redis_scores, "WRITE_TIMEOUT_SECONDS", WRITE_TIMEOUT_SECONDS)
+    use_patience(monkeypatch, Patience())
     in_time = threading.Event()
-    cache.proxy.on_reply = lambda _: Action.PASS if in_time.wait(FOR_EVER_SECONDS) else Action.CUT
+    cache.proxy.on_reply = lambda _: Action.PASS if in_time.wait(FAR_TOO_LONG_SECONDS) else Action.CUT
 
     late = service.check(LENT_TO)
     be_patient(monkeypatch)
@@ -474,7 +464,7 @@ def test_a_refused_password_is_bypassed_and_logged_as_an_error(
     service: Service, cache: Cache, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     cache.client.config_set("requirepass", "secret")
-    monkeypatch.setattr(wiring, "SecretsManagerLogin", lambda _: Secret(*["wrong"] * 10))
+    monkeypatch.setattr(wiring, "SecretsManagerLogin", lambda *_: Secret(*["wrong"] * 10))
 
     with wired({"REDIS_SECRET_ID": "redis"}, monkeypatch):
         assert_answers_are_right(service, "misconfigured")
@@ -486,7 +476,7 @@ def test_a_rotated_password_is_fetched_again_and_costs_no_bypass(
     service: Service, cache: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache.client.config_set("requirepass", "new")
-    monkeypatch.setattr(wiring, "SecretsManagerLogin", lambda _: Secret("old", "new"))
+    monkeypatch.setattr(wiring, "SecretsManagerLogin", lambda *_: Secret("old", "new"))
 
     with wired({"REDIS_SECRET_ID": "redis"}, monkeypatch):
         first = service.check(CHECKED)
@@ -541,4 +531,4 @@ def test_the_time_that_an_outage_adds_is_bounded(
             outage.end(cache)
 
     print(f"Redis {name}:", *(f"{kind} +{time_ms:.1f} ms" for kind, time_ms in added.items()), sep="\n  ")
-    assert max(added.values()) < FOR_EVER_SECONDS * 1000
+    assert max(added.values()) < FAR_TOO_LONG_SECONDS * 1000

@@ -8,13 +8,14 @@ import pytest
 import redis
 
 from functions.refresh_cache import app as refresh_cache
+from lending.patience import Patience
 from local.front.lambda_context import LambdaContext
 from local.sam.secrets_manager import put_login, start_secrets_manager
 from local.servers.redis_server import start_redis
 from local.servers.server import Server
 from testkit.database import Database
 from testkit.fakes import Customer, a_loan
-from testkit.service import Service, wired
+from testkit.service import Service, use_patience, wired
 from testkit.template import template
 
 CACHE_SECRET = "lending/cache"  # a name, not a secret
@@ -54,7 +55,7 @@ def service(
     with start_secrets_manager(tmp_path / "secrets") as secrets:
         put_login(secrets, CACHE_SECRET, USER, PASSWORD)
         stores = database.environment | guarded_redis.environment | secrets.environment
-        monkeypatch.setattr("lending.adapters.redis_connection.SOCKET_TIMEOUT_SECONDS", 2)
+        use_patience(monkeypatch, Patience.relaxed())
         with wired(stores | {"REDIS_SECRET_ID": CACHE_SECRET}, monkeypatch):
             yield Service()
 

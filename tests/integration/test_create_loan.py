@@ -4,22 +4,25 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from lending import wiring
 from lending.adapters.logins import GivenLogin
 from lending.adapters.mysql_connection import MySQLConnection
 from lending.adapters.mysql_loans import MySQLLoanStore
 from lending.config import Settings
 from lending.domain.loans import LoanApplication, LoanRequest
+from lending.patience import Patience
 from lending.use_cases.cache_use import CacheUse
-from lending.use_cases.create_loan import LoanAnswer, create_loan
+from lending.use_cases.create_loan import LoanResult, create_loan
 from testkit.database import Database, connect
 from testkit.fakes import Customer, FakeScoreCache, a_loan
-from testkit.service import TODAY, Service
+from testkit.service import TODAY, Service, use_patience
 
 SALARIED = Customer(monthly_salary=Decimal(90000), approved_limit=Decimal(3000000))
 UNAFFORDABLE: dict[str, Any] = {"loan_amount": 9000000}
@@ -184,7 +187,7 @@ def test_a_twin_waits_for_the_lock_and_replays(database: Database, asha: int) ->
 def test_a_twin_that_waits_too_long_is_told_to_come_again(
     service: Service, database: Database, asha: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lending.adapters.mysql_connection.TIME_LIMITS", "SET SESSION innodb_lock_wait_timeout = 1")
+    use_patience(monkeypatch, replace(wiring.patience, lock_wait=1))
 
     with held_customer(database, asha):
         busy = service.create(asha, key="k1")
@@ -206,10 +209,10 @@ def held_customer(database: Database, customer_id: int) -> Iterator[None]:
         other.rollback()
 
 
-def lend(database: Database, request: LoanRequest, seconds: float = 10) -> LoanAnswer:
+def lend(database: Database, request: LoanRequest, seconds: float = 10) -> LoanResult:
     """Run the use case as an execution environment of its own would, with no cache."""
     login = GivenLogin(database.environment["DB_USER"], database.environment["DB_PASSWORD"])
-    connection = MySQLConnection(Settings.from_env(database.environment), login)
+    connection = MySQLConnection(Settings.from_env(database.environment), login, Patience())
     deadline = time.monotonic() + seconds
     try:
         return create_loan(
@@ -219,6 +222,8 @@ def lend(database: Database, request: LoanRequest, seconds: float = 10) -> LoanA
             today=TODAY,
             cache_use=CacheUse(),
             seconds_left=lambda: deadline - time.monotonic(),
+            pause=time.sleep,
+            patience=Patience(),
         )
     finally:
         connection.close()

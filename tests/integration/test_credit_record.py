@@ -14,6 +14,7 @@ from lending.adapters.mysql_loans import MySQLLoanStore
 from lending.config import Settings
 from lending.domain.scoring import assess
 from lending.errors import CustomerNotFoundError
+from lending.patience import Patience
 from testkit.database import Database
 from testkit.fakes import Customer, Loan, a_loan, credit_record
 
@@ -55,7 +56,9 @@ def histories(draw: st.DrawFn) -> tuple[date, list[Loan]]:
 def store(migrated_database: Database) -> Iterator[MySQLLoanStore]:
     """The store on a connection of its own."""
     given_settings = Settings.from_env(migrated_database.environment)
-    connection = MySQLConnection(given_settings, GivenLogin(given_settings.db_user, given_settings.db_password))
+    connection = MySQLConnection(
+        given_settings, GivenLogin(given_settings.db_user, given_settings.db_password), Patience()
+    )
     yield MySQLLoanStore(connection)
     connection.close()
 

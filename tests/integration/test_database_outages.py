@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,16 +14,18 @@ import pymysql
 import pytest
 
 from db.migrate import migrate
+from lending import wiring
 from lending.adapters import aws_secrets, mysql_connection
 from lending.adapters.aws_secrets import database_login
 from lending.config import Settings
 from lending.errors import ConnectionLostError
+from lending.patience import Patience
 from local.servers.mysql_server import start_mysql
 from local.servers.server import Server
 from testkit.database import Database, connect
 from testkit.fakes import Customer, a_loan
 from testkit.proxy import Proxy
-from testkit.service import Answer, Service, wired
+from testkit.service import Answer, Service, use_patience, wired
 
 CUSTOMER = Customer(monthly_salary=Decimal(90000), approved_limit=Decimal(3000000))
 CACHED, UNCACHED, NOBODY = 1001, 1002, 1003
@@ -180,7 +183,7 @@ def test_only_hits_answer_while_the_database_is(
     assert (declined_by_hit.status, declined_by_hit.cache_status) == (200, "hit")
     assert_unavailable(miss)
     assert_unavailable(loan)
-    assert elapsed_seconds < mysql_connection.CONNECT_TIMEOUT_SECONDS
+    assert elapsed_seconds < wiring.patience.database_connect
     assert loans_made_by_then == 0
     assert loan_after_recovery.status == 201
     assert loans_made(server) == 1
@@ -204,7 +207,7 @@ def test_a_frozen_database_is_given_up_after_one_timeout(
 ) -> None:
     """After two of the real ones, the time of the function would be over."""
     timeout_seconds = 1.2
-    monkeypatch.setattr(mysql_connection, "SOCKET_TIMEOUT_SECONDS", timeout_seconds)
+    use_patience(monkeypatch, replace(wiring.patience, lock_wait=1, database_reply=timeout_seconds))
     with wired({}, monkeypatch):
         service.check(NOBODY)  # opens the connection
         server.pause()
@@ -241,7 +244,7 @@ def test_a_connection_killed_while_idle_costs_no_request(service: Service, datab
 def test_the_rest_of_a_lost_transaction_is_not_executed(database: Database) -> None:
     """On another connection it would count by itself, whatever became of the first part."""
     settings = Settings.from_env(database.environment)
-    connection = mysql_connection.MySQLConnection(settings, database_login(settings))
+    connection = mysql_connection.MySQLConnection(settings, database_login(settings, Patience()), Patience())
     statement = "INSERT INTO cache_invalidations (customer_id) VALUES (%(customer_id)s)"
     with connection.transaction() as transaction:
         transaction.execute(statement, {"customer_id": CACHED})
@@ -287,7 +290,7 @@ def test_a_connection_idle_for_too_long_is_replaced(
     service: Service, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = connections_of_service(database)
-    monkeypatch.setattr(mysql_connection, "MAX_IDLE_SECONDS", -1)
+    use_patience(monkeypatch, replace(wiring.patience, database_idle=-1))
     check = service.check(UNCACHED)
     second = connections_of_service(database)
     loan = service.create(CACHED)
@@ -319,7 +322,7 @@ class Secret:
 
 def test_a_rotated_password_is_fetched_again(service: Service, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     secret = Secret(server.environment["DB_USER"], "old", server.environment["DB_PASSWORD"])
-    monkeypatch.setattr(aws_secrets, "SecretsManagerLogin", lambda _: secret)
+    monkeypatch.setattr(aws_secrets, "SecretsManagerLogin", lambda *_: secret)
 
     with wired({"DB_SECRET_ID": "database"}, monkeypatch):
         check = service.check(UNCACHED)
@@ -334,7 +337,7 @@ def test_a_password_refused_again_is_an_outage(
     post: Post, service: Service, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     secret = Secret(server.environment["DB_USER"], "old", "older", "oldest")
-    monkeypatch.setattr(aws_secrets, "SecretsManagerLogin", lambda _: secret)
+    monkeypatch.setattr(aws_secrets, "SecretsManagerLogin", lambda *_: secret)
 
     with wired({"DB_SECRET_ID": "database"}, monkeypatch):
         answer = post(service, UNCACHED)
@@ -382,7 +385,7 @@ def test_a_customer_locked_by_another_is_waited_for_and_then_left(
     assert loan.status == 409
     assert loan.body["type"] == "/problems/request-in-progress"
     assert int(loan.headers["retry-after"]) >= 1
-    assert waited_seconds > mysql_connection.LOCK_WAIT_SECONDS - 0.5
+    assert waited_seconds > wiring.patience.lock_wait - 0.5
     assert loan_of_another.status == 201, "the connection is of use, and the transaction is over"
     assert loan_afterwards.status == 201
     assert loans_made(server) == 2

@@ -16,6 +16,7 @@ from lending.adapters.logins import GivenLogin
 from lending.adapters.mysql_connection import MySQLConnection
 from lending.config import InvalidSettingError, Settings
 from lending.errors import StoreUnavailableError
+from lending.patience import Patience
 from local.servers.container import engine_answers
 from local.servers.mysql_server import find_mysql, start_mysql
 from local.servers.server import Server
@@ -79,7 +80,7 @@ def server(folder: Path, authority: Authority) -> Iterator[Server]:
 def cipher(environment: dict[str, str], host: str, authority: Authority) -> str:
     """Connect as the service does and return what the connection is encrypted with."""
     settings = Settings.from_env(environment | {"DB_HOST": host, "DB_TLS_CA": str(authority.certificate)})
-    connection = MySQLConnection(settings, GivenLogin(environment["DB_USER"], environment["DB_PASSWORD"]))
+    connection = MySQLConnection(settings, GivenLogin(environment["DB_USER"], environment["DB_PASSWORD"]), Patience())
     try:
         ((_, name),) = connection.query(CIPHER, {})
     finally:

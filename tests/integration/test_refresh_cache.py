@@ -1,21 +1,23 @@
 """The upkeep of the cache on real servers: sweep, warm, inspect."""
 
 from contextlib import closing
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 import redis
 
 from functions.refresh_cache.app import lambda_handler
-from lending.adapters import mysql_outbox
+from lending import wiring
 from lending.adapters.logins import GivenLogin
 from lending.adapters.mysql_connection import MySQLConnection
 from lending.adapters.mysql_outbox import MySQLOutbox
 from lending.config import Settings
+from lending.patience import Patience
 from local.front.lambda_context import LambdaContext
 from testkit.database import Database
 from testkit.fakes import Customer, a_loan
-from testkit.service import Service
+from testkit.service import Service, use_patience
 
 SALARIED = Customer(monthly_salary=Decimal(90000), approved_limit=Decimal(3000000))
 
@@ -35,7 +37,7 @@ def _wired(service: Service) -> None:
 @pytest.fixture
 def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the second pass follow the first at once."""
-    monkeypatch.setattr(mysql_outbox, "PAUSE_SECONDS", -1)
+    use_patience(monkeypatch, replace(wiring.patience, second_pass=-1))
 
 
 def refresh() -> dict[str, int]:
@@ -118,9 +120,9 @@ def test_two_sweeps_at_once_share_the_rows(service: Service, database: Database,
     for _ in range(3):
         service.create(asha)
     login = GivenLogin(database.environment["DB_USER"], database.environment["DB_PASSWORD"])
-    connection = MySQLConnection(Settings.from_env(database.environment), login)
+    connection = MySQLConnection(Settings.from_env(database.environment), login, Patience())
 
-    with closing(connection), MySQLOutbox(connection).batch(2) as held:
+    with closing(connection), MySQLOutbox(connection, Patience()).batch(2) as held:
         swept = refresh()["swept"]
 
     assert len(held.invalidations) == 2

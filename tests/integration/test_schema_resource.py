@@ -165,7 +165,7 @@ def test_a_missing_secret_is_told(cloudformation: CloudFormation, monkeypatch: p
     answer = cloudformation.request("Create")
 
     assert answer["Status"] == "FAILED"
-    assert "The login for the store could not be fetched" in answer["Reason"]
+    assert "The login could not be fetched" in answer["Reason"]
     assert "ResourceNotFoundException" in answer["Reason"]
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -13,14 +14,14 @@ from mypy_boto3_secretsmanager import SecretsManagerClient
 
 from db.migrate import migrate
 from lending import wiring
-from lending.adapters import aws_secrets, redis_connection, redis_scores
 from lending.adapters.aws_secrets import SecretsManagerLogin
+from lending.patience import Patience
 from local.servers.mysql_server import start_mysql
 from local.servers.redis_server import start_redis
 from local.servers.server import Server
 from testkit.database import Database, connect
 from testkit.fakes import Customer, a_loan
-from testkit.service import TODAY, Answer, Service, wired
+from testkit.service import TODAY, Answer, Service, use_patience, wired
 
 DB_SECRET, REDIS_SECRET = "lending/database", "lending/cache"  # names, not secrets
 
@@ -57,7 +58,6 @@ def secrets(monkeypatch: pytest.MonkeyPatch) -> Iterator[Secrets]:
             return fetch(login)
 
         monkeypatch.setattr(SecretsManagerLogin, "_fetch", counted)
-        monkeypatch.setattr(aws_secrets, "REFETCH_SECONDS", -1)  # tests rotate faster than anybody
         yield secrets
 
 
@@ -78,11 +78,8 @@ def login_of(server: Database | Server, **other: object) -> str:
 def patient(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """The day is TODAY, and Redis may take its time: outages have tests of their own."""
     monkeypatch.setattr(wiring, "today", lambda: TODAY)
-    monkeypatch.setattr(redis_connection, "CONNECT_TIMEOUT_SECONDS", 2)
-    monkeypatch.setattr(redis_connection, "SLOW_SECONDS", 2)
-    monkeypatch.setattr(redis_scores, "PEEK_TIMEOUT_SECONDS", 2)
-    monkeypatch.setattr(redis_scores, "WRITE_TIMEOUT_SECONDS", 2)
-    monkeypatch.setattr(redis_connection, "SOCKET_TIMEOUT_SECONDS", 2)
+    # Tests rotate faster than anybody else.
+    use_patience(monkeypatch, replace(Patience.relaxed(), cache_connect=2, login_refetch=-1))
     return monkeypatch
 
 
@@ -232,7 +229,7 @@ def test_a_rotated_password_is_fetched_afresh_once(rotating: Database, secrets: 
 def test_a_login_that_stays_wrong_is_not_fetched_for_every_request(
     rotating: Database, secrets: Secrets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(aws_secrets, "REFETCH_SECONDS", 60)
+    use_patience(monkeypatch, replace(wiring.patience, login_refetch=60))
     secrets.put(DB_SECRET, login_of(rotating, password="wrong"))
 
     answers = [Service().create(1001) for _ in range(3)]

@@ -9,7 +9,8 @@ from contextlib import ExitStack, contextmanager
 import pytest
 from pymysql.cursors import Cursor
 
-from lending.use_cases.create_loan import MAX_CONFLICTS
+from lending.patience import Patience
+from lending.use_cases.tries import MAX_CONFLICTS
 from testkit.database import Database, connect
 from testkit.proxy import Action, Proxy
 from testkit.service import Answer
@@ -21,8 +22,7 @@ from tests.money.wire import statement
 
 BODY = {"customer_id": CUSTOMER} | APPLICATION
 
-LOCK_WAIT_SECONDS = 3
-SOCKET_TIMEOUT_SECONDS = 5
+LOCK_WAIT_SECONDS, SOCKET_TIMEOUT_SECONDS = Patience().lock_wait, Patience().database_reply
 
 LOCK_CUSTOMER = "SELECT 1 FROM customers WHERE customer_id = %s FOR UPDATE"
 # Shared, so that the next can have them before the last has let go; keeps others' inserts out of the gap behind them.

@@ -2,14 +2,16 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from lending import wiring
 from lending.adapters import mysql_connection
 from testkit.database import Database, connect
 from testkit.proxy import Action, Proxy
-from testkit.service import Answer, Service, wired
+from testkit.service import Answer, Service, use_patience, wired
 from tests.money.borrowers import APPLICATION, add_borrowers, loans_of
 from tests.money.conftest import CUSTOMER
 from tests.money.duplicates import SALARY_FOR_MANY
@@ -76,13 +78,13 @@ def test_a_connection_that_the_network_forgot_is_not_waited_for(
     status: int,
 ) -> None:
     service.create(CUSTOMER, **APPLICATION)
-    monkeypatch.setattr(mysql_connection, "MAX_IDLE_SECONDS", 0)
+    use_patience(monkeypatch, replace(wiring.patience, database_idle=0))
     proxy.on_request = lambda _: Action.PASS if len(connection_ids) > 1 else Action.DROP
     started_at = time.monotonic()
 
     assert post(service).status == status
     assert len(connection_ids) == 2
-    assert time.monotonic() - started_at < mysql_connection.SOCKET_TIMEOUT_SECONDS
+    assert time.monotonic() - started_at < wiring.patience.database_reply
 
 
 def test_with_no_connection_to_be_had_the_client_is_told_to_come_again(

@@ -2,17 +2,19 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from itertools import chain, repeat
 
 import pytest
 import redis
 
-from lending.adapters import mysql_connection
+from lending import wiring
 from local.front import application
 from local.front.lambda_context import LambdaContext
 from testkit.database import Database
 from testkit.proxy import Action, Proxy
+from testkit.service import use_patience
 from tests.money.borrowers import APPLICATION, loans_of
 from tests.money.conftest import CUSTOMER
 from tests.money.http_front import Client
@@ -47,7 +49,7 @@ def test_a_commit_that_arrives_late_is_waited_for(
     client: Client, proxy: Proxy, database: Database, monkeypatch: pytest.MonkeyPatch, key: str | None
 ) -> None:
     """The handler has given up on its COMMIT, and asks on a new connection while it is still on its way."""
-    monkeypatch.setattr(mysql_connection, "SOCKET_TIMEOUT_SECONDS", 1)
+    use_patience(monkeypatch, replace(wiring.patience, lock_wait=1, database_reply=1.2))
     committed: list[bytes] = []
 
     def delay_first_commit(piece: bytes) -> Action:

@@ -10,9 +10,16 @@ from typing import Any
 
 from lending.adapters.breaker import Breaker
 from lending.adapters.redis_connection import Command, RedisConnection
-from lending.adapters.redis_scores import FILL, FINISH, LOOK_UP, PEEK, REPLACE, RETRACT
+from lending.adapters.redis_scores import (
+    DELETE_IF_SAME,
+    DELETE_UNLESS_MARKED,
+    LEASE_IF_SAME,
+    LOOK_UP,
+    PEEK,
+    SET_IF_SAME,
+)
 from lending.domain.loans import CreditRecord
-from lending.ports import CacheAwayError, Invalidation
+from lending.ports import BypassReason, CacheAwayError, Invalidation
 from testkit.fakes import FakeLoanStore, FakeTransaction
 
 Step = Callable[..., None]
@@ -99,10 +106,10 @@ class RedisDouble:
 SCRIPTS: dict[str, Callable[..., Any]] = {
     LOOK_UP: RedisDouble.look_up,
     PEEK: RedisDouble.peek,
-    REPLACE: RedisDouble.replace,
-    FILL: RedisDouble.fill,
-    FINISH: RedisDouble.finish,
-    RETRACT: RedisDouble.retract,
+    LEASE_IF_SAME: RedisDouble.replace,
+    SET_IF_SAME: RedisDouble.fill,
+    DELETE_UNLESS_MARKED: RedisDouble.finish,
+    DELETE_IF_SAME: RedisDouble.retract,
 }
 
 
@@ -114,11 +121,11 @@ class SteppedConnection(RedisConnection):
         self._redis = redis
         self._step = step
         self._fault = fault
-        self.breaker = Breaker()
+        self.breaker = Breaker(open_seconds=5)
         self.delayed: list[Sequence[Any]] = []
         """Commands that the client has given up on and that have not arrived yet."""
 
-    def ask(self, *command: Any, timeout_seconds: float | None = None) -> Any:
+    def ask(self, *command: Any, patience: float | None = None) -> Any:
         self._step("redis")
         fault = self._fault(command)
         if fault == "late":
@@ -126,10 +133,10 @@ class SteppedConnection(RedisConnection):
         elif fault != "dropped":
             reply = self._redis.execute(command)
         if fault is not None:
-            raise CacheAwayError("unavailable")
+            raise CacheAwayError(BypassReason.UNAVAILABLE)
         return reply
 
-    def ask_all(self, commands: Sequence[Command], *, timeout_seconds: float | None = None) -> list[Any]:
+    def ask_all(self, commands: Sequence[Command], *, patience: float | None = None) -> list[Any]:
         return [self.ask(*command) for command in commands]
 
 

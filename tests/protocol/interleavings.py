@@ -23,11 +23,12 @@ from typing import Any
 
 from greenlet import greenlet
 
-from lending.adapters.redis_keeper import RedisCacheKeeper
+from lending.adapters.redis_bulk_scores import RedisBulkScoreCache
 from lending.adapters.redis_scores import RedisScoreCache, key_of
 from lending.adapters.score_document import from_document
 from lending.domain.loans import LoanApplication, LoanRequest
 from lending.domain.scoring import assess
+from lending.patience import Patience
 from lending.ports import CacheAwayError, CachedProfile, ScoreCache
 from lending.use_cases.cache_use import CacheUse
 from lending.use_cases.check_eligibility import check_eligibility
@@ -57,7 +58,7 @@ COMMANDS = {"r": 2, "w": 3, "k": 5}
 FORGOTTEN_WRITES = 3
 
 Protocol = Callable[[Any], ScoreCache]
-OURS: Protocol = RedisScoreCache
+OURS: Protocol = partial(RedisScoreCache, patience=Patience())
 NAIVE: Protocol = NaiveScoreCache
 
 
@@ -75,7 +76,7 @@ class Killed(BaseException):
     """The end of a process, at whatever step it was; no `except Exception` sees it."""
 
 
-class KeeperOfOne(RedisCacheKeeper):
+class KeeperOfOne(RedisBulkScoreCache):
     """The keeper of a cache with one customer, whom it need not look for."""
 
     def sample(self, limit: int, today: date) -> list[CachedProfile]:
@@ -136,7 +137,7 @@ class Run:
         self._failover = fault is not None and fault.kind == "failover"
         self._event_to_come = fault is not None and fault.kind in {"expired", "failover"}
         if warm:
-            self._check(RedisScoreCache(self._sound_connection()), no_step)
+            self._check(OURS(self._sound_connection()), no_step)
         self.actors = [Actor(f"{role}{n}", self._body_of(role)) for n, role in enumerate(cast)]
         for index, actor in enumerate(self.actors):
             actor.connection = SteppedConnection(self.redis, self._step_of(index), self._fault_of(index))
@@ -224,6 +225,8 @@ class Run:
                 today=TODAY,
                 cache_use=CacheUse(),
                 seconds_left=lambda: 10,
+                pause=lambda _: None,
+                patience=Patience(),
             )
         except Killed:
             return
@@ -255,7 +258,7 @@ class Run:
     def _sweep(self) -> None:
         if self._protocol is NAIVE:
             return
-        keeper = RedisCacheKeeper(self._sound_connection())
+        keeper = RedisBulkScoreCache(self._sound_connection())
         CacheRefresh(OutboxDouble(self.store), self.store, keeper, TODAY, lambda: 60).sweep()
 
 

@@ -103,9 +103,9 @@ MUTANTS = (
     Mutant(
         "the marker is there before the commit",
         CREATE,
-        "            transaction.commit()\n            return LoanAnswer(decision, loan_id)",
-        "            transaction.commit()\n            self._marker = self._scores.announce_write(customer_id)\n"
-        "            return LoanAnswer(decision, loan_id)",
+        "            transaction.commit()\n            return LoanResult(decision, loan_id)",
+        "            transaction.commit()\n            self._marker = self._scores.begin_write(customer_id)\n"
+        "            return LoanResult(decision, loan_id)",
     ),
     Mutant(
         "the entry is dropped after the commit",
@@ -116,9 +116,9 @@ MUTANTS = (
     Mutant(
         "the entry is not dropped before the commit",
         CREATE,
-        "            transaction.commit()\n            return LoanAnswer(decision, loan_id)",
+        "            transaction.commit()\n            return LoanResult(decision, loan_id)",
         "            self._scores.finish_write(customer_id, self._marker)\n            self._marker = None\n"
-        "            transaction.commit()\n            return LoanAnswer(decision, loan_id)",
+        "            transaction.commit()\n            return LoanResult(decision, loan_id)",
     ),
     Mutant(
         "every loan leaves a row in the outbox",
@@ -159,8 +159,8 @@ MUTANTS = (
     ),
     Mutant(
         "what is renewed was read after it was seen",
-        f"{LENDING}/adapters/redis_keeper.py",
-        '("EVAL", FILL, 1, key_of(new.customer_id), seen.text, to_document(new), TTL_SECONDS)',
+        f"{LENDING}/adapters/redis_bulk_scores.py",
+        '("EVAL", SET_IF_SAME, 1, key_of(new.customer_id), seen.text, to_document(new), TTL_SECONDS)',
         '("SET", key_of(new.customer_id), to_document(new), "EX", TTL_SECONDS)',
     ),
 )

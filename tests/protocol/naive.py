@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from lending.adapters.redis_scores import TTL_SECONDS, key_of
 from lending.adapters.score_document import from_document, to_document
 from lending.domain.scoring import CreditProfile
-from lending.ports import CacheAnswer, CacheAwayError
+from lending.ports import BypassReason, CacheAwayError, LookUp
 
 
 class Connection(Protocol):
@@ -22,22 +22,20 @@ class NaiveScoreCache:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def look_up(self, customer_id: int, today: date) -> CacheAnswer:
+    def look_up(self, customer_id: int, today: date) -> LookUp:
         answer = self.peek(customer_id, today)
-        return answer if answer.profile or answer.bypass else CacheAnswer(None, lease=b"anybody")
+        return answer if answer.profile or answer.bypass else LookUp(None, lease=b"anybody")
 
-    def peek(self, customer_id: int, today: date) -> CacheAnswer:
+    def peek(self, customer_id: int, today: date) -> LookUp:
         try:
-            return CacheAnswer(
-                from_document(self._connection.ask("GET", key_of(customer_id)) or b"", customer_id, today)
-            )
-        except CacheAwayError as exc:
-            return CacheAnswer(None, bypass=str(exc))
+            return LookUp(from_document(self._connection.ask("GET", key_of(customer_id)) or b"", customer_id, today))
+        except CacheAwayError:
+            return LookUp(None, bypass=BypassReason.UNAVAILABLE)
 
     def fill(self, lease: bytes, profile: CreditProfile) -> bool:
         return self._tell("SET", key_of(profile.customer_id), to_document(profile), "EX", TTL_SECONDS)
 
-    def announce_write(self, customer_id: int, again: bytes | None = None) -> bytes:
+    def begin_write(self, customer_id: int, again: bytes | None = None) -> bytes:
         return b""
 
     def finish_write(self, customer_id: int, token: bytes) -> bool:

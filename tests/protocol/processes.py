@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from functions.refresh_cache.app import lambda_handler as refresh
 from lending import wiring
-from lending.adapters import mysql_outbox, redis_connection, redis_scores
+from lending.patience import Patience
 from lending.ports import CacheAwayError
 from local.front.lambda_context import LambdaContext
 from testkit.service import Service
@@ -15,6 +15,13 @@ from tests.protocol.naive import NaiveScoreCache
 
 PATIENCE_SECONDS = 0.5
 """How long a request waits for a lost reply."""
+PATIENCE = Patience(
+    cache_connect=PATIENCE_SECONDS,
+    cache_reply=PATIENCE_SECONDS,
+    cache_peek=PATIENCE_SECONDS,
+    cache_write=PATIENCE_SECONDS,
+    second_pass=-1,
+)
 
 APPLICATION = {"loan_amount": 100000, "interest_rate": 12, "tenure": 12}
 
@@ -38,8 +45,7 @@ def request(path: str, customer_id: int, delay_seconds: float) -> Seen:
     """Send a request after a while."""
     wiring.today = lambda: TODAY
     # The only command lost is the one that the history loses: a busy machine loses none of its own.
-    redis_connection.CONNECT_TIMEOUT_SECONDS = redis_connection.SOCKET_TIMEOUT_SECONDS = PATIENCE_SECONDS
-    redis_scores.PEEK_TIMEOUT_SECONDS = redis_scores.WRITE_TIMEOUT_SECONDS = PATIENCE_SECONDS
+    wiring.patience = PATIENCE
     # Each history meets a closed breaker: an open one asks Redis nothing, and so proves nothing.
     wiring.redis_connection().breaker.succeeded()
     time.sleep(delay_seconds)
@@ -54,7 +60,7 @@ def request(path: str, customer_id: int, delay_seconds: float) -> Seen:
 
 def sweep() -> None:
     """Run refresh_cache until the outbox is empty."""
-    mysql_outbox.PAUSE_SECONDS = -1
+    wiring.patience = PATIENCE
     wiring.today = lambda: TODAY
     while True:
         with suppress(CacheAwayError):  # a fault may still be about

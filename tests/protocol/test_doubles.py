@@ -8,8 +8,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lending.adapters.redis_connection import RedisConnection
-from lending.adapters.redis_scores import FILL, FINISH, LOOK_UP, PEEK, REPLACE, RETRACT
+from lending.adapters.redis_scores import (
+    DELETE_IF_SAME,
+    DELETE_UNLESS_MARKED,
+    LEASE_IF_SAME,
+    LOOK_UP,
+    PEEK,
+    SET_IF_SAME,
+)
 from lending.config import Settings
+from lending.patience import Patience
 from local.servers.server import Server
 from tests.protocol.doubles import RedisDouble
 
@@ -20,10 +28,10 @@ COMMANDS = st.one_of(
     st.just(("DEL", "k")),
     st.tuples(st.just("SET"), st.just("k"), VALUES, st.just("PX"), st.just(900_000)),
     st.builds(lambda lease: ("EVAL", LOOK_UP, 2, "k", "expiring", lease, 900_000, 0, 1, 2048), VALUES),
-    st.builds(lambda seen, new: ("EVAL", REPLACE, 1, "k", seen, new, 900_000), VALUES, VALUES),
-    st.builds(lambda seen, new: ("EVAL", FILL, 1, "k", seen, new, 900), VALUES, VALUES),
-    st.builds(lambda token: ("EVAL", FINISH, 1, "k", token), VALUES),
-    st.builds(lambda seen: ("EVAL", RETRACT, 1, "k", seen), VALUES),
+    st.builds(lambda seen, new: ("EVAL", LEASE_IF_SAME, 1, "k", seen, new, 900_000), VALUES, VALUES),
+    st.builds(lambda seen, new: ("EVAL", SET_IF_SAME, 1, "k", seen, new, 900), VALUES, VALUES),
+    st.builds(lambda token: ("EVAL", DELETE_UNLESS_MARKED, 1, "k", token), VALUES),
+    st.builds(lambda seen: ("EVAL", DELETE_IF_SAME, 1, "k", seen), VALUES),
 )
 
 
@@ -31,7 +39,7 @@ COMMANDS = st.one_of(
 def real(redis_server: Server) -> Iterator[RedisConnection]:
     """The service's own connection to the real Redis."""
     unused = {"DB_HOST": "unused", "DB_NAME": "unused", "DB_USER": "unused"}
-    connection = RedisConnection(Settings.from_env(unused | redis_server.environment), None, timeout_seconds=5)
+    connection = RedisConnection(Settings.from_env(unused | redis_server.environment), None, Patience.relaxed())
     yield connection
     connection.close()
 

@@ -10,7 +10,6 @@ from typing import NamedTuple
 import pytest
 
 from db.migrate import migrate
-from lending.adapters import redis_connection
 from lending.adapters.logins import GivenLogin
 from lending.adapters.mysql_connection import MySQLConnection
 from lending.adapters.mysql_loans import MySQLLoanStore
@@ -18,6 +17,7 @@ from lending.adapters.redis_connection import RedisConnection
 from lending.adapters.redis_scores import RedisScoreCache
 from lending.config import Settings
 from lending.domain.loans import LoanApplication
+from lending.patience import Patience
 from lending.use_cases.cache_use import CacheOutcome, CacheUse
 from lending.use_cases.check_eligibility import check_eligibility
 from local.servers.mysql_server import start_mysql
@@ -26,6 +26,7 @@ from testkit.database import Database, connect
 from testkit.fakes import Customer, a_loan
 from testkit.service import TODAY
 
+PATIENT = Patience(cache_connect=10, cache_reply=10)
 CHECKS = 200
 SALARIED = Customer(monthly_salary=Decimal(90000), approved_limit=Decimal(3000000))
 
@@ -61,7 +62,10 @@ def check_all_at_once(database: Database, redis_server: Server, customer_ids: Se
     gate = Barrier(len(customer_ids))
 
     def check(customer_id: int) -> Checked:
-        with closing(MySQLConnection(settings, login)) as mysql, closing(RedisConnection(settings, None)) as cache:
+        with (
+            closing(MySQLConnection(settings, login, PATIENT)) as mysql,
+            closing(RedisConnection(settings, None, PATIENT)) as cache,
+        ):
             mysql.query("SELECT 1", {})
             cache.ask("PING")
             use = CacheUse()
@@ -69,7 +73,7 @@ def check_all_at_once(database: Database, redis_server: Server, customer_ids: Se
             decision = check_eligibility(
                 LoanApplication(customer_id, Decimal(100000), Decimal(12), 12),
                 store=lambda: MySQLLoanStore(mysql),
-                scores=RedisScoreCache(cache),
+                scores=RedisScoreCache(cache, PATIENT),
                 today=TODAY,
                 cache_use=use,
             )
@@ -92,10 +96,7 @@ def test_a_stampede_is_answered_right_and_fills_each_entry_once(
     roomy_database: Database,
     redis_server: Server,
     customer_ids: Sequence[int],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(redis_connection, "CONNECT_TIMEOUT_SECONDS", 10)
-    monkeypatch.setattr(redis_connection, "SOCKET_TIMEOUT_SECONDS", 10)
     before = selects(roomy_database)
 
     checked = check_all_at_once(roomy_database, redis_server, customer_ids)

@@ -6,7 +6,7 @@ import tomllib
 import pytest
 import yaml
 
-from lending.adapters import mysql_connection
+from lending.patience import Patience
 from local.front import application, lambda_context
 from local.run import FUNCTION_ENVIRONMENT
 from local.sam.container_access import HOST_FROM_CONTAINERS, SAM_ENV, WITHOUT_A_STACK
@@ -57,7 +57,7 @@ def test_the_local_front_has_the_same_routes_to_the_same_code() -> None:
 def test_whoever_waits_outlives_what_it_waits_for(name: str) -> None:
     gateway_waits = [integration["TimeoutInMillis"] / 1000 for integration in integrations().values()]
     timeout = functions()[name]["Timeout"]
-    ladder = [mysql_connection.LOCK_WAIT_SECONDS, mysql_connection.SOCKET_TIMEOUT_SECONDS, timeout]
+    ladder = [Patience().lock_wait, Patience().database_reply, timeout]
 
     assert [*ladder, min(gateway_waits)] == [3, 5, 10, 30]
 

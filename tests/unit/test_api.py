@@ -16,6 +16,7 @@ from lending.api import Call, api_operation
 from lending.domain.eligibility import Decision, ReasonCode
 from lending.errors import CustomerNotFoundError, StoreUnavailableError
 from lending.observability import logger
+from lending.ports import BypassReason
 from lending.responses import Response
 from lending.use_cases.cache_use import CacheOutcome, CacheUse
 from local.front.lambda_context import LambdaContext
@@ -125,9 +126,9 @@ def test_a_callers_mistake_is_a_line_without_a_traceback(log: Callable[[], list[
         (CacheUse(), []),
         (CacheUse(CacheOutcome.HIT), ["CacheHit"]),
         (CacheUse(CacheOutcome.MISS, stored=True), ["CacheMiss"]),
-        (CacheUse(CacheOutcome.BYPASS, bypass="unavailable"), ["CacheBypass", "CacheUnavailable"]),
-        (CacheUse(CacheOutcome.BYPASS, bypass="misconfigured"), ["CacheBypass", "CacheUnavailable"]),
-        (CacheUse(CacheOutcome.BYPASS, bypass="breaker-open"), ["CacheBypass"]),
+        (CacheUse(CacheOutcome.BYPASS, bypass=BypassReason.UNAVAILABLE), ["CacheBypass", "CacheUnavailable"]),
+        (CacheUse(CacheOutcome.BYPASS, bypass=BypassReason.MISCONFIGURED), ["CacheBypass", "CacheUnavailable"]),
+        (CacheUse(CacheOutcome.BYPASS, bypass=BypassReason.BREAKER_OPEN), ["CacheBypass"]),
         (CacheUse(CacheOutcome.PASSED_ON), []),
     ],
     ids=str,

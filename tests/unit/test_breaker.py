@@ -25,7 +25,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture
 def breaker() -> Breaker:
-    return Breaker()
+    return Breaker(open_seconds=5)
 
 
 @pytest.fixture
@@ -115,5 +115,5 @@ def test_a_success_of_somebody_who_did_not_ask_closes_it_at_once(open_breaker: B
 
 
 def test_breakers_do_not_share_their_state(open_breaker: Breaker) -> None:
-    assert Breaker().lets_through()
+    assert Breaker(open_seconds=5).lets_through()
     assert not open_breaker.lets_through()

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from lending.domain.loans import LoanApplication, LoanRequest
-from lending.errors import FieldError, InvalidRequestError, MalformedBodyError, RouteNotFoundError
+from lending.request_errors import FieldError, InvalidRequestError, MalformedBodyError, RouteNotFoundError
 from lending.requests import MAX_BODY_BYTES, parse_application, parse_loan_request
 
 FIELDS = {"customer_id": "1001", "loan_amount": "100000.00", "interest_rate": "8.25", "tenure": "12"}

@@ -12,20 +12,18 @@ from lending.domain.loans import LoanApplication
 from lending.errors import (
     ConnectionLostError,
     CustomerNotFoundError,
-    FieldError,
     IdempotencyMismatchError,
-    InvalidRequestError,
     LendingError,
-    MalformedBodyError,
     OutcomeUnknownError,
     RequestInProgressError,
-    RouteNotFoundError,
     StoreUnavailableError,
     TransactionConflictError,
 )
+from lending.ports import BypassReason
+from lending.request_errors import FieldError, InvalidRequestError, MalformedBodyError, RequestError, RouteNotFoundError
 from lending.responses import PROBLEMS, Response, cache_status, render_eligibility, render_error, render_loan
 from lending.use_cases.cache_use import CacheOutcome, CacheUse
-from lending.use_cases.create_loan import LoanAnswer
+from lending.use_cases.create_loan import LoanResult
 
 APPLICATION = LoanApplication(1001, Decimal(100000), Decimal("8.5"), 12)
 APPROVED = Decision(45, Decimal(12), Decimal("8884.88"), ())
@@ -52,7 +50,7 @@ def test_an_eligibility_answer_has_the_contracts_fields_in_its_order() -> None:
 
 
 def test_a_loan_that_was_made_is_created() -> None:
-    response = render_loan(APPLICATION, LoanAnswer(APPROVED, 5001))
+    response = render_loan(APPLICATION, LoanResult(APPROVED, 5001))
 
     assert response == {
         "statusCode": 201,
@@ -63,7 +61,7 @@ def test_a_loan_that_was_made_is_created() -> None:
 
 
 def test_a_declined_loan_is_an_answer_with_its_reasons() -> None:
-    response = render_loan(APPLICATION, LoanAnswer(DECLINED, None))
+    response = render_loan(APPLICATION, LoanResult(DECLINED, None))
 
     assert response == {
         "statusCode": 200,
@@ -75,8 +73,8 @@ def test_a_declined_loan_is_an_answer_with_its_reasons() -> None:
 
 
 def test_an_answer_given_before_says_so() -> None:
-    first = render_loan(APPLICATION, LoanAnswer(APPROVED, 5001))
-    again = render_loan(APPLICATION, LoanAnswer(APPROVED, 5001, replayed=True))
+    first = render_loan(APPLICATION, LoanResult(APPROVED, 5001))
+    again = render_loan(APPLICATION, LoanResult(APPROVED, 5001, replayed=True))
 
     assert again["headers"] == first["headers"] | {"idempotency-replayed": "true"}
     assert (again["statusCode"], again["body"]) == (first["statusCode"], first["body"])
@@ -95,7 +93,7 @@ def test_numbers_have_two_decimals_and_are_exact(asked: Decimal, corrected: Deci
     application = LoanApplication(1001, Decimal(1), asked, 12)
     decision = Decision(45, corrected, installment, ())
 
-    for response in (render_eligibility(application, decision), render_loan(application, LoanAnswer(decision, 1))):
+    for response in (render_eligibility(application, decision), render_loan(application, LoanResult(decision, 1))):
         written = dict(re.findall(r'"(\w+)":([0-9.eE+-]+)', response["body"]))
         assert re.fullmatch(r"\d+\.\d\d", written["monthly_installment"])
         assert re.fullmatch(r"\d+\.\d\d", written["corrected_interest_rate"])
@@ -116,7 +114,8 @@ def test_however_a_decimal_is_held_it_is_written_the_same_way(value: str, writte
 def test_every_error_has_a_problem() -> None:
     slugs = [slug for _, slug, _ in PROBLEMS.values()]
 
-    assert set(PROBLEMS) == set(LendingError.__subclasses__())
+    kinds = {*LendingError.__subclasses__(), *RequestError.__subclasses__()} - {RequestError}
+    assert set(PROBLEMS) == kinds
     assert len(set(slugs)) == len(slugs), "one stable type each"
 
 
@@ -256,9 +255,18 @@ def test_an_unforeseen_error_tells_the_caller_nothing(error: Exception) -> None:
         (CacheUse(CacheOutcome.HIT), "credit-score; hit"),
         (CacheUse(CacheOutcome.MISS), "credit-score; fwd=miss"),
         (CacheUse(CacheOutcome.MISS, stored=True), "credit-score; fwd=miss; stored"),
-        (CacheUse(CacheOutcome.BYPASS, bypass="unavailable"), "credit-score; fwd=bypass; detail=unavailable"),
-        (CacheUse(CacheOutcome.BYPASS, bypass="breaker-open"), "credit-score; fwd=bypass; detail=breaker-open"),
-        (CacheUse(CacheOutcome.BYPASS, bypass="misconfigured"), "credit-score; fwd=bypass; detail=misconfigured"),
+        (
+            CacheUse(CacheOutcome.BYPASS, bypass=BypassReason.UNAVAILABLE),
+            "credit-score; fwd=bypass; detail=unavailable",
+        ),
+        (
+            CacheUse(CacheOutcome.BYPASS, bypass=BypassReason.BREAKER_OPEN),
+            "credit-score; fwd=bypass; detail=breaker-open",
+        ),
+        (
+            CacheUse(CacheOutcome.BYPASS, bypass=BypassReason.MISCONFIGURED),
+            "credit-score; fwd=bypass; detail=misconfigured",
+        ),
         (CacheUse(CacheOutcome.PASSED_ON), "credit-score; fwd=method"),
     ],
     ids=str,

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
+from itertools import repeat
 from typing import Any
 
 import pytest
@@ -10,10 +11,19 @@ import pytest
 from lending.domain.eligibility import Decision, ReasonCode, decide
 from lending.domain.loans import LoanApplication, LoanRequest
 from lending.domain.scoring import CreditProfile, assess
-from lending.errors import CustomerNotFoundError, LendingError, RequestInProgressError, StoreUnavailableError
+from lending.errors import (
+    CustomerNotFoundError,
+    IdempotencyMismatchError,
+    LendingError,
+    OutcomeUnknownError,
+    RequestInProgressError,
+    StoreUnavailableError,
+)
+from lending.patience import Patience
+from lending.ports import BypassReason
 from lending.use_cases.cache_use import CacheOutcome, CacheUse
 from lending.use_cases.check_eligibility import check_eligibility
-from lending.use_cases.create_loan import LoanAnswer, create_loan
+from lending.use_cases.create_loan import LoanResult, create_loan
 from testkit.fakes import Customer, FakeLoanStore, FakeScoreCache, FakeTransaction, a_loan, credit_record
 
 TODAY = date(2024, 6, 15)
@@ -49,11 +59,41 @@ def check(store: FakeLoanStore, scores: FakeScoreCache, cache_use: CacheUse) -> 
 
 
 @pytest.fixture
-def create(store: FakeLoanStore, scores: FakeScoreCache, cache_use: CacheUse) -> Callable[..., LoanAnswer]:
-    def create(application: LoanApplication, key: bytes | None = None) -> LoanAnswer:
+def create(store: FakeLoanStore, scores: FakeScoreCache, cache_use: CacheUse) -> Callable[..., LoanResult]:
+    def create(application: LoanApplication, key: bytes | None = None) -> LoanResult:
         request = LoanRequest(application, request_id="first", idempotency_key=key)
+        clock = repeat(10.0, 50)  # and then the time is over
         return create_loan(
-            request, store=lambda: store, scores=scores, today=TODAY, cache_use=cache_use, seconds_left=lambda: 10
+            request,
+            store=lambda: store,
+            scores=scores,
+            today=TODAY,
+            cache_use=cache_use,
+            seconds_left=lambda: next(clock, 0.0),
+            pause=lambda _: None,
+            patience=Patience(),
+        )
+
+    return create
+
+
+@pytest.fixture
+def create_within(store: FakeLoanStore, scores: FakeScoreCache, cache_use: CacheUse) -> Callable[..., LoanResult]:
+    """Lend while the clock says these seconds, one after the other, and the last of them from then on."""
+
+    def create(
+        seconds_left: list[float], application: LoanApplication = HUNDRED_THOUSAND, key: bytes | None = None
+    ) -> LoanResult:
+        clock = iter(seconds_left)
+        return create_loan(
+            LoanRequest(application, request_id="first", idempotency_key=key),
+            store=lambda: store,
+            scores=scores,
+            today=TODAY,
+            cache_use=cache_use,
+            seconds_left=lambda: next(clock, seconds_left[-1]),
+            pause=lambda _: None,
+            patience=Patience(),
         )
 
     return create
@@ -82,7 +122,7 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     note(FakeLoanStore, "transaction")
     for name in ("lock_customer", "add_loan", "add_decline", "commit"):
         note(FakeTransaction, name)
-    for name in ("look_up", "peek", "fill", "announce_write", "finish_write", "retract_write"):
+    for name in ("look_up", "peek", "fill", "begin_write", "finish_write", "retract_write"):
         note(FakeScoreCache, name)
     note(FakeLoanStore, "credit_record")
     return made
@@ -153,7 +193,7 @@ def test_a_lease_lost_on_the_way_is_told(
 
     def read_slowly(customer_id: int, today: date) -> Any:
         record = read(customer_id, today)
-        scores.finish_write(ASHA, scores.announce_write(ASHA))
+        scores.finish_write(ASHA, scores.begin_write(ASHA))
         return record
 
     monkeypatch.setattr(store, "credit_record", read_slowly)
@@ -177,7 +217,7 @@ def test_with_the_cache_away_a_check_is_answered_all_the_same(
 
     assert decision == decide(HUNDRED_THOUSAND, profile)
     assert steps == ["cache: look_up", "store: credit_record"]
-    assert cache_use == CacheUse(CacheOutcome.BYPASS, bypass="unavailable")
+    assert cache_use == CacheUse(CacheOutcome.BYPASS, bypass=BypassReason.UNAVAILABLE)
 
 
 def test_with_the_store_away_a_miss_is_an_error(
@@ -197,7 +237,7 @@ def test_an_unknown_customer_is_not_cached(check: Callable[..., Decision], score
 
 
 def test_a_loan_is_announced_before_it_is_made_and_the_score_dropped_after_the_commit(
-    create: Callable[..., LoanAnswer], store: FakeLoanStore, scores: FakeScoreCache, steps: list[str]
+    create: Callable[..., LoanResult], store: FakeLoanStore, scores: FakeScoreCache, steps: list[str]
 ) -> None:
     answer = create(HUNDRED_THOUSAND)
 
@@ -207,7 +247,7 @@ def test_a_loan_is_announced_before_it_is_made_and_the_score_dropped_after_the_c
         "store: transaction",
         "store: lock_customer",
         "store: credit_record",
-        "cache: announce_write",
+        "cache: begin_write",
         "store: add_loan",
         "store: commit",
         "cache: finish_write",
@@ -216,7 +256,7 @@ def test_a_loan_is_announced_before_it_is_made_and_the_score_dropped_after_the_c
     assert scores.held == {}
 
 
-def test_a_loan_is_lent_as_it_was_decided(create: Callable[..., LoanAnswer], store: FakeLoanStore) -> None:
+def test_a_loan_is_lent_as_it_was_decided(create: Callable[..., LoanResult], store: FakeLoanStore) -> None:
     """At the corrected rate, from today, for as many calendar months."""
     answer = create(HUNDRED_THOUSAND._replace(interest_rate=Decimal(1)))
 
@@ -227,7 +267,7 @@ def test_a_loan_is_lent_as_it_was_decided(create: Callable[..., LoanAnswer], sto
 
 
 def test_a_loan_drops_the_cached_score(
-    create: Callable[..., LoanAnswer], scores: FakeScoreCache, profile: CreditProfile, cache_use: CacheUse
+    create: Callable[..., LoanResult], scores: FakeScoreCache, profile: CreditProfile, cache_use: CacheUse
 ) -> None:
     scores.held[ASHA] = profile
 
@@ -238,7 +278,7 @@ def test_a_loan_drops_the_cached_score(
 
 
 def test_another_writers_marker_outlasts_this_one(
-    create: Callable[..., LoanAnswer], scores: FakeScoreCache, monkeypatch: pytest.MonkeyPatch
+    create: Callable[..., LoanResult], scores: FakeScoreCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def commit_while_another_begins(_: FakeTransaction) -> None:
         scores.held[ASHA] = b"write:another"
@@ -251,7 +291,7 @@ def test_another_writers_marker_outlasts_this_one(
 
 
 def test_the_cache_declines_without_the_store(
-    create: Callable[..., LoanAnswer],
+    create: Callable[..., LoanResult],
     store: FakeLoanStore,
     scores: FakeScoreCache,
     steps: list[str],
@@ -263,14 +303,14 @@ def test_the_cache_declines_without_the_store(
 
     answer = create(BEYOND_MEANS)
 
-    assert answer == LoanAnswer(decide(BEYOND_MEANS, profile), None)
+    assert answer == LoanResult(decide(BEYOND_MEANS, profile), None)
     assert steps == ["cache: peek"]
     assert scores.held == {ASHA: profile}
     assert cache_use == CacheUse(CacheOutcome.HIT)
 
 
 def test_the_cache_never_approves(
-    create: Callable[..., LoanAnswer], store: FakeLoanStore, scores: FakeScoreCache, profile: CreditProfile
+    create: Callable[..., LoanResult], store: FakeLoanStore, scores: FakeScoreCache, profile: CreditProfile
 ) -> None:
     """However well the customer stands in the cache, the loan is lent on what the store says."""
     scores.held[ASHA] = profile._replace(credit_score=100, monthly_salary=Decimal(10**9))
@@ -283,7 +323,7 @@ def test_the_cache_never_approves(
 
 
 def test_with_the_store_away_no_loan_is_made(
-    create: Callable[..., LoanAnswer], store: FakeLoanStore, scores: FakeScoreCache, profile: CreditProfile
+    create: Callable[..., LoanResult], store: FakeLoanStore, scores: FakeScoreCache, profile: CreditProfile
 ) -> None:
     scores.held[ASHA] = profile
     store.away = True
@@ -294,7 +334,7 @@ def test_with_the_store_away_no_loan_is_made(
 
 
 def test_a_decline_by_the_store_writes_nothing(
-    create: Callable[..., LoanAnswer], store: FakeLoanStore, scores: FakeScoreCache, steps: list[str]
+    create: Callable[..., LoanResult], store: FakeLoanStore, scores: FakeScoreCache, steps: list[str]
 ) -> None:
     answer = create(BEYOND_MEANS)
 
@@ -305,7 +345,7 @@ def test_a_decline_by_the_store_writes_nothing(
 
 
 def test_with_the_cache_away_a_loan_is_made_all_the_same(
-    create: Callable[..., LoanAnswer],
+    create: Callable[..., LoanResult],
     store: FakeLoanStore,
     scores: FakeScoreCache,
     steps: list[str],
@@ -320,10 +360,10 @@ def test_with_the_cache_away_a_loan_is_made_all_the_same(
     assert len(store.loans[ASHA]) == 4
     assert [step for step in steps if step.startswith("cache")] == [
         "cache: peek",
-        "cache: announce_write",
+        "cache: begin_write",
         "cache: finish_write",
     ]
-    assert cache_use == CacheUse(CacheOutcome.BYPASS, bypass="unavailable", write_failed=True)
+    assert cache_use == CacheUse(CacheOutcome.BYPASS, bypass=BypassReason.UNAVAILABLE, write_failed=True)
 
 
 @pytest.mark.parametrize("step", ["add_loan", "commit"])
@@ -331,7 +371,7 @@ def test_with_the_cache_away_a_loan_is_made_all_the_same(
 def test_what_was_rolled_back_is_retracted(
     step: str,
     error: Exception,
-    create: Callable[..., LoanAnswer],
+    create: Callable[..., LoanResult],
     store: FakeLoanStore,
     scores: FakeScoreCache,
     steps: list[str],
@@ -365,7 +405,7 @@ def test_what_was_rolled_back_is_retracted(
 def test_without_the_lock_nothing_is_announced(
     customer_id: int,
     error: LendingError,
-    create: Callable[..., LoanAnswer],
+    create: Callable[..., LoanResult],
     scores: FakeScoreCache,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -380,7 +420,7 @@ def test_without_the_lock_nothing_is_announced(
 
 
 def test_with_a_key_the_cache_is_not_asked(
-    create: Callable[..., LoanAnswer],
+    create: Callable[..., LoanResult],
     scores: FakeScoreCache,
     steps: list[str],
     profile: CreditProfile,
@@ -395,3 +435,109 @@ def test_with_a_key_the_cache_is_not_asked(
     assert "cache: peek" not in steps
     assert steps[-2:] == ["store: add_decline", "store: commit"]
     assert cache_use == CacheUse()
+
+
+def lost_commits(store: FakeLoanStore, *, durable: bool, times: int = 1) -> Callable[[FakeTransaction], None]:
+    """Return a commit whose reply is lost so many times, after or before it has counted; the next ones are sound."""
+    commit = FakeTransaction.commit
+    losses = iter(range(times))
+
+    def lose(transaction: FakeTransaction) -> None:
+        if next(losses, None) is None:
+            commit(transaction)
+            return
+        if durable:
+            commit(transaction)
+        raise OutcomeUnknownError
+
+    assert store.loans
+    return lose
+
+
+@pytest.mark.parametrize("durable", [True, False])
+@pytest.mark.parametrize("key", [b"key", None])
+def test_after_a_lost_commit_the_request_answers_what_is_true(
+    create: Callable[..., LoanResult],
+    store: FakeLoanStore,
+    scores: FakeScoreCache,
+    monkeypatch: pytest.MonkeyPatch,
+    key: bytes | None,
+    *,
+    durable: bool,
+) -> None:
+    monkeypatch.setattr(FakeTransaction, "commit", lost_commits(store, durable=durable))
+
+    result = create(HUNDRED_THOUSAND, key=key)
+
+    assert result.loan_id is not None
+    assert not result.replayed
+    assert len(store.loans[ASHA]) == 4
+    assert scores.held == {}
+
+
+def test_a_loan_that_somebody_has_looked_for_in_vain_was_not_made(
+    create: Callable[..., LoanResult], store: FakeLoanStore, scores: FakeScoreCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The commit is lost, the next try finds no loan and fails in its turn: nothing was lent, and the marker goes."""
+
+    def fail(*_: object) -> None:
+        raise StoreUnavailableError("The loan store is away or busy.")
+
+    def lose_and_break(_: FakeTransaction) -> None:
+        monkeypatch.setattr(FakeTransaction, "add_loan", fail)
+        raise OutcomeUnknownError
+
+    monkeypatch.setattr(FakeTransaction, "commit", lose_and_break)
+
+    with pytest.raises(StoreUnavailableError):
+        create(HUNDRED_THOUSAND)
+
+    assert len(store.loans[ASHA]) == 3
+    assert scores.held == {}
+
+
+def test_while_nobody_can_look_the_marker_stays(
+    create_within: Callable[..., LoanResult],
+    store: FakeLoanStore,
+    scores: FakeScoreCache,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(FakeTransaction, "commit", lost_commits(store, durable=False))
+
+    with pytest.raises(OutcomeUnknownError):
+        create_within([10, 10, 2.9])
+
+    assert isinstance(scores.held[ASHA], bytes)
+
+
+@pytest.mark.parametrize("application", [HUNDRED_THOUSAND, BEYOND_MEANS])
+def test_nothing_is_committed_with_less_than_two_seconds_left(
+    create_within: Callable[..., LoanResult],
+    store: FakeLoanStore,
+    steps: list[str],
+    application: LoanApplication,
+) -> None:
+    with pytest.raises(StoreUnavailableError):
+        create_within([10, 1.9], application, key=b"key")
+
+    assert "store: commit" not in steps
+    assert len(store.loans[ASHA]) == 3
+    assert store.answers == []
+
+
+def test_with_too_little_time_no_transaction_begins(create_within: Callable[..., LoanResult], steps: list[str]) -> None:
+    with pytest.raises(StoreUnavailableError):
+        create_within([2.9])
+
+    assert "store: transaction" not in steps
+
+
+def test_a_key_that_came_with_another_body_is_refused(
+    create: Callable[..., LoanResult], store: FakeLoanStore, scores: FakeScoreCache
+) -> None:
+    create(HUNDRED_THOUSAND, key=b"key")
+
+    with pytest.raises(IdempotencyMismatchError):
+        create(HUNDRED_THOUSAND._replace(tenure=24), key=b"key")
+    assert len(store.loans[ASHA]) == 4
+    assert scores.held == {}

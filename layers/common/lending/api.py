@@ -7,6 +7,7 @@ from typing import Any
 
 from lending.domain.eligibility import Decision
 from lending.observability import COUNT, MILLISECONDS, logger, write_metrics
+from lending.ports import BypassReason
 from lending.requests import Event
 from lending.responses import SERVER_ERROR, Response, cache_status, render_error
 from lending.use_cases.cache_use import CacheOutcome, CacheUse
@@ -17,15 +18,14 @@ METRIC_OF = {
     CacheOutcome.BYPASS: "CacheBypass",
 }
 
-FAILURES = {"unavailable", "misconfigured"}
-"""Why the cache was bypassed when it was asked and failed; an open breaker does not ask."""
+FAILURES = {BypassReason.UNAVAILABLE, BypassReason.MISCONFIGURED}
+"""The cache was asked and failed; an open breaker does not ask."""
 
 
 class Call:
-    """One request: what came in, and what is to be told of it."""
+    """One request: what came in, and what its line of metrics says."""
 
     def __init__(self, event: Event, context: Any) -> None:
-        """Take what Lambda hands to a handler."""
         self.event = event
         self.request_id: str = context.aws_request_id
         self.cache_use = CacheUse()

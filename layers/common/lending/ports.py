@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from datetime import date
+from enum import Enum
 from typing import NamedTuple, Protocol
 
 from lending.domain.eligibility import Decision
@@ -10,7 +11,7 @@ from lending.domain.loans import CreditRecord, LoanApplication, LoanRequest
 from lending.domain.scoring import CreditProfile
 
 
-class EarlierAnswer(NamedTuple):
+class EarlierResult(NamedTuple):
     """What was decided on an application before."""
 
     application: LoanApplication
@@ -18,7 +19,7 @@ class EarlierAnswer(NamedTuple):
     loan_id: int | None
     """The loan that was made; None for a decline."""
     request_id: str
-    """The request that was given this answer first."""
+    """The request that had this result first."""
 
 
 class LoanTransaction(Protocol):
@@ -39,10 +40,10 @@ class LoanTransaction(Protocol):
     def credit_record(self, customer_id: int, today: date) -> CreditRecord:
         """Return the record as of now, including whatever was committed before the lock was had."""
 
-    def answer_to_key(self, idempotency_key: bytes) -> EarlierAnswer | None:
-        """Return what was answered to this key before."""
+    def result_of_key(self, idempotency_key: bytes) -> EarlierResult | None:
+        """Return what a request with this key came to before."""
 
-    def answer_to_request(self, customer_id: int, request_id: str) -> EarlierAnswer | None:
+    def result_of_request(self, customer_id: int, request_id: str) -> EarlierResult | None:
         """Return the loan that this very request has made, if it has."""
 
     def add_loan(self, request: LoanRequest, decision: Decision, today: date) -> int:
@@ -51,7 +52,7 @@ class LoanTransaction(Protocol):
     def add_decline(self, request: LoanRequest, decision: Decision) -> None:
         """Record a decline under the request's idempotency key."""
 
-    def add_invalidation(self, customer_id: int, write_token: bytes) -> None:
+    def add_invalidation(self, customer_id: int, marker: bytes) -> None:
         """Have the customer's cached profile dropped, even if whoever commits this is killed right after."""
 
     def commit(self) -> None:
@@ -79,45 +80,56 @@ class LoanStore(Protocol):
         """Begin a transaction; leaving the context without commit() rolls it back."""
 
 
-class CacheAnswer(NamedTuple):
-    """What the cache said about a customer."""
+class BypassReason(Enum):
+    """Why the cache could not be asked."""
+
+    UNAVAILABLE = "unavailable"
+    """It was asked, and there was no reply."""
+    BREAKER_OPEN = "breaker-open"
+    """It was not asked, since it had failed."""
+    MISCONFIGURED = "misconfigured"
+    """It replied that it refuses this service; that will not pass by itself."""
+
+
+class LookUp(NamedTuple):
+    """What the cache holds of a customer."""
 
     profile: CreditProfile | None
     """The profile on a hit, else None."""
     lease: bytes | None = None
     """On a miss, the right to fill the entry; None when another request has it or the cache is away."""
-    bypass: str | None = None
-    """Why the cache could not be asked, in a word; None when it answered."""
+    bypass: BypassReason | None = None
+    """Why the cache could not be asked; None when it replied."""
 
 
 class ScoreCache(Protocol):
     """Profiles kept near. Nothing here raises: a cache that is away is slower, never wrong."""
 
-    def look_up(self, customer_id: int, today: date) -> CacheAnswer:
+    def look_up(self, customer_id: int, today: date) -> LookUp:
         """Return the customer's profile or, when there is none, the right to fill it."""
 
-    def peek(self, customer_id: int, today: date) -> CacheAnswer:
+    def peek(self, customer_id: int, today: date) -> LookUp:
         """Return the customer's profile if it is there, without asking for the right to fill it."""
 
     def fill(self, lease: bytes, profile: CreditProfile) -> bool:
         """Keep a profile that was read after the lease was taken; False when the lease no longer holds."""
 
-    def announce_write(self, customer_id: int, again: bytes | None = None) -> bytes:
-        """Drop the entry and let none be filled until the write is over; return the write's token.
+    def begin_write(self, customer_id: int, marker: bytes | None = None) -> bytes:
+        """Put a marker, which drops the entry and lets none be filled until the write is over; return it.
 
         Args:
             customer_id: Whose loans are about to change.
-            again: The token, when this write was announced before.
+            marker: That of this write, when it has begun before.
         """
 
-    def finish_write(self, customer_id: int, token: bytes) -> bool:
+    def finish_write(self, customer_id: int, marker: bytes) -> bool:
         """After the commit: drop the entry and let it be filled again, unless another write is under way.
 
         Returns:
-            Whether the cache answered; if not, the next sweep does it.
+            Whether the cache has confirmed it; if not, the next sweep does it.
         """
 
-    def retract_write(self, customer_id: int, token: bytes) -> None:
+    def retract_write(self, customer_id: int, marker: bytes) -> None:
         """After a rollback: let the entry be filled again."""
 
 
@@ -125,8 +137,8 @@ class Invalidation(NamedTuple):
     """A committed change of a customer's loans, which their cached profile must not outlive."""
 
     customer_id: int
-    write_token: bytes
-    """The writer's marker; empty when it announced none."""
+    marker: bytes
+    """The writer's, which it may leave behind; empty when it put none."""
 
 
 class InvalidationBatch(Protocol):
@@ -157,11 +169,15 @@ class CachedProfile(NamedTuple):
 
 
 class CacheAwayError(Exception):
-    """The cache gave no answer; the message says in a word why. Never reaches a caller of the API."""
+    """The cache gave no reply. Never reaches a caller of the API."""
+
+    def __init__(self, reason: BypassReason) -> None:
+        super().__init__(reason.value)
+        self.reason = reason
 
 
-class CacheKeeper(Protocol):
-    """The cache in bulk, for its upkeep. Unlike ScoreCache, every method raises CacheAwayError."""
+class BulkScoreCache(Protocol):
+    """The cache in bulk, for its refresh. Unlike ScoreCache, every method raises CacheAwayError."""
 
     def finish_writes(self, invalidations: Sequence[Invalidation]) -> None:
         """Do for each what ScoreCache.finish_write does, and know that it was done."""

@@ -3,16 +3,34 @@
 import json
 import re
 from binascii import a2b_base64
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 
 from lending.domain.loans import LoanApplication, LoanRequest
-from lending.errors import FieldError, InvalidRequestError, MalformedBodyError, RouteNotFoundError
+from lending.request_errors import FieldError, InvalidRequestError, MalformedBodyError, RouteNotFoundError
 
 Event = Mapping[str, Any]
 
+
+class Field(NamedTuple):
+    """What the contract says of one number in the body."""
+
+    low: Decimal
+    high: Decimal
+    whole: bool = False
+    """No decimals; else at most two."""
+    above_low: bool = False
+    """The low bound itself is out of bounds."""
+
+
+FIELDS: Mapping[str, Field] = {
+    "customer_id": Field(Decimal(1), Decimal(4_294_967_295), whole=True),
+    "loan_amount": Field(Decimal(0), Decimal("9999999999.99"), above_low=True),
+    "interest_rate": Field(Decimal(0), Decimal(100)),
+    "tenure": Field(Decimal(1), Decimal(480), whole=True),
+}
 MAX_BODY_BYTES = 8 * 1024
 CENT = Decimal("0.01")
 IDEMPOTENCY_KEY = re.compile("[ -~]{1,255}").fullmatch
@@ -76,8 +94,8 @@ def _breaches(document: Any) -> list[FieldError]:
     if not isinstance(document, dict):
         return [FieldError("", "must be an object")]
     errors = [FieldError(_pointer(name), "is not a known field") for name in _unknown_names(document)]
-    for name, breach_of in FIELDS.items():
-        breach = breach_of(document[name]) if name in document else "is missing"
+    for name, field in FIELDS.items():
+        breach = _breach(document[name], field) if name in document else "is missing"
         if breach is not None:
             errors.append(FieldError(_pointer(name), breach))
     return errors
@@ -151,46 +169,18 @@ _decode = json.JSONDecoder(
 ).decode
 
 
-def _integer_within(low: int, high: int) -> Callable[[Any], str | None]:
-    def breach(value: Any) -> str | None:
-        if not isinstance(value, Decimal):
-            return "must be an integer"
-        if not low <= value:
-            return f"must be at least {low}"
-        if not value <= high:
-            return f"must be at most {high}"
-        return None if value == value.to_integral_value() else "must be an integer"
-
-    return breach
-
-
-def _money_above_zero(value: Any) -> str | None:
-    return "must be greater than 0" if isinstance(value, Decimal) and not value > 0 else _hundredths(value, MAX_AMOUNT)
-
-
-def _rate(value: Any) -> str | None:
-    return "must be at least 0" if isinstance(value, Decimal) and not value >= 0 else _hundredths(value, MAX_RATE_PCT)
-
-
-def _hundredths(value: Any, high: Decimal) -> str | None:
+def _breach(value: Any, field: Field) -> str | None:
     if not isinstance(value, Decimal):
-        return "must be a number"
-    if not value <= high:
-        return f"must be at most {high}"
+        return "must be an integer" if field.whole else "must be a number"
+    if value < field.low or (value == field.low and field.above_low):
+        return f"must be greater than {field.low}" if field.above_low else f"must be at least {field.low}"
+    if value > field.high:
+        return f"must be at most {field.high}"
+    if field.whole:
+        return None if value == value.to_integral_value() else "must be an integer"
     return None if value == value.quantize(CENT) else "must have at most 2 decimals"
 
 
 def _pointer(name: str) -> str:
     """Return the JSON pointer (RFC 6901) to a member of the body."""
     return "/" + name.replace("~", "~0").replace("/", "~1")
-
-
-MAX_AMOUNT = Decimal("9999999999.99")
-MAX_RATE_PCT = Decimal(100)
-
-FIELDS: Mapping[str, Callable[[Any], str | None]] = {
-    "customer_id": _integer_within(1, 4_294_967_295),
-    "loan_amount": _money_above_zero,
-    "interest_rate": _rate,
-    "tenure": _integer_within(1, 480),
-}

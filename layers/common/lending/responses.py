@@ -1,4 +1,4 @@
-"""Decisions and errors out: answers as API Gateway wants them, JSON with money to the cent, errors as problem+json."""
+"""Responses as API Gateway wants them: decisions as JSON with money to the cent, errors as problem+json."""
 
 import json
 from decimal import Decimal
@@ -9,16 +9,14 @@ from lending.domain.loans import LoanApplication
 from lending.errors import (
     CustomerNotFoundError,
     IdempotencyMismatchError,
-    InvalidRequestError,
     LendingError,
-    MalformedBodyError,
     OutcomeUnknownError,
     RequestInProgressError,
-    RouteNotFoundError,
     StoreUnavailableError,
 )
+from lending.request_errors import InvalidRequestError, MalformedBodyError, RouteNotFoundError
 from lending.use_cases.cache_use import CacheUse
-from lending.use_cases.create_loan import LoanAnswer
+from lending.use_cases.create_loan import LoanResult
 
 Response = dict[str, Any]
 
@@ -39,7 +37,7 @@ INTERNAL_ERROR = (SERVER_ERROR, "internal-error", "Internal error")
 
 
 def render_eligibility(application: LoanApplication, decision: Decision) -> Response:
-    """Return the answer of POST /check-eligibility."""
+    """Return the response of POST /check-eligibility."""
     return _json(
         200,
         f'{{"customer_id":{application.customer_id},"approval":{_approval(decision)},'
@@ -50,9 +48,9 @@ def render_eligibility(application: LoanApplication, decision: Decision) -> Resp
     )
 
 
-def render_loan(application: LoanApplication, answer: LoanAnswer) -> Response:
-    """Return the answer of POST /create-loan."""
-    decision, loan_id, replayed = answer
+def render_loan(application: LoanApplication, result: LoanResult) -> Response:
+    """Return the response of POST /create-loan."""
+    decision, loan_id, replayed = result
     response = _json(
         200 if loan_id is None else 201,
         f'{{"loan_id":{"null" if loan_id is None else loan_id},"customer_id":{application.customer_id},'
@@ -86,11 +84,11 @@ def render_error(exc: Exception) -> Response:
 
 
 def cache_status(use: CacheUse) -> str | None:
-    """Return the Cache-Status (RFC 9211) of an answer; None when the cache was not looked at."""
+    """Return the Cache-Status (RFC 9211) of a response; None when the cache was not looked at."""
     if use.outcome is None:
         return None
     stored = "; stored" if use.stored else ""
-    detail = f"; detail={use.bypass}" if use.bypass else ""
+    detail = f"; detail={use.bypass.value}" if use.bypass else ""
     return f"credit-score; {use.outcome.value}{stored}{detail}"
 
 

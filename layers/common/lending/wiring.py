@@ -1,6 +1,8 @@
 """Settings and adapters, built on first use and kept while the environment is warm; importing opens nothing."""
 
 import os
+import random
+import time
 from datetime import date, datetime
 from functools import cache
 from typing import TYPE_CHECKING
@@ -11,13 +13,14 @@ from lending.adapters.logins import LoginSource
 from lending.adapters.redis_connection import RedisConnection
 from lending.adapters.redis_scores import RedisScoreCache
 from lending.config import Settings
-from lending.ports import CacheKeeper, LoanStore, Outbox, ScoreCache
+from lending.patience import Patience
+from lending.ports import BulkScoreCache, LoanStore, Outbox, ScoreCache
 
 if TYPE_CHECKING:
     from lending.adapters.mysql_connection import MySQLConnection
 
-UPKEEP_TIMEOUT_SECONDS = 2.0
-"""For hundreds of commands in one round trip."""
+patience = Patience()
+"""How long this service waits."""
 
 
 @cache
@@ -32,7 +35,7 @@ def database() -> "MySQLConnection":
     # A hit needs neither a database nor its driver.
     from lending.adapters.mysql_connection import MySQLConnection
 
-    return MySQLConnection(settings(), database_login(settings()))
+    return MySQLConnection(settings(), database_login(settings(), patience), patience)
 
 
 @cache
@@ -46,19 +49,19 @@ def loan_store() -> LoanStore:
 @cache
 def redis_connection() -> RedisConnection:
     """Return the Redis connection of requests; it opens when it is first used."""
-    return RedisConnection(settings(), _redis_login())
+    return RedisConnection(settings(), _redis_login(), patience)
 
 
 @cache
-def upkeep_connection() -> RedisConnection:
-    """Return the Redis connection of the upkeep, for which nobody waits; it opens when it is first used."""
-    return RedisConnection(settings(), _redis_login(), UPKEEP_TIMEOUT_SECONDS)
+def refresh_connection() -> RedisConnection:
+    """Return the Redis connection of the refresh, for which no request waits; it opens when it is first used."""
+    return RedisConnection(settings(), _redis_login(), patience, reply_seconds=patience.cache_refresh)
 
 
 def _redis_login() -> LoginSource | None:
     given = settings()
     if given.redis_secret_id is not None:
-        return SecretsManagerLogin(given.redis_secret_id)
+        return SecretsManagerLogin(given.redis_secret_id, patience)
     if given.redis_iam_user is not None:
         return ElastiCacheIamLogin(given.redis_iam_user, given.redis_iam_cache)
     return None
@@ -67,34 +70,39 @@ def _redis_login() -> LoginSource | None:
 @cache
 def score_cache() -> ScoreCache:
     """Return the score cache."""
-    return RedisScoreCache(redis_connection())
+    return RedisScoreCache(redis_connection(), patience)
 
 
-def cache_keeper() -> CacheKeeper:
-    """Return the cache as its upkeep sees it."""
-    from lending.adapters.redis_keeper import RedisCacheKeeper
+def bulk_score_cache() -> BulkScoreCache:
+    """Return the score cache as its refresh sees it."""
+    from lending.adapters.redis_bulk_scores import RedisBulkScoreCache
 
-    return RedisCacheKeeper(upkeep_connection())
+    return RedisBulkScoreCache(refresh_connection())
 
 
 def outbox() -> Outbox:
     """Return the committed invalidations."""
     from lending.adapters.mysql_outbox import MySQLOutbox
 
-    return MySQLOutbox(database())
+    return MySQLOutbox(database(), patience)
 
 
 def close() -> None:
     """Close what is open and forget what is known, as the end of an environment would."""
     if database.cache_info().currsize:
         database().close()
-    for connection in (redis_connection, upkeep_connection):
+    for connection in (redis_connection, refresh_connection):
         if connection.cache_info().currsize:
             connection().close()
-    for factory in (settings, database, loan_store, redis_connection, upkeep_connection, score_cache):
+    for factory in (settings, database, loan_store, redis_connection, refresh_connection, score_cache):
         factory.cache_clear()
 
 
 def today() -> date:
     """Return the date where the business is."""
     return datetime.now(settings().business_timezone).date()
+
+
+def pause(most_seconds: float) -> None:
+    """Wait for a random time, so that those who collided do not collide again."""
+    time.sleep(random.uniform(0, most_seconds))

@@ -1,33 +1,32 @@
 """ElastiCache logins by IAM: a signed request that serves as the password, instead of a secret."""
 
-from lending.adapters.logins import Login
-from lending.errors import StoreUnavailableError
+from typing_extensions import override
+
+from lending.adapters.logins import Login, LoginSource, LoginUnavailableError
 
 TOKEN_SECONDS = 900
 """ElastiCache's own limit; a token is used once, to connect."""
 
 
-class ElastiCacheIamLogin:
-    """The login of an IAM-enabled ElastiCache user.
+class ElastiCacheIamLogin(LoginSource):
+    """The login of an IAM-enabled ElastiCache user, signed anew for each connection.
 
+    Args:
+        user_id: The user's id, which is also their name, in lower case.
+        cache_name: The replication group's id, in lower case.
     Source: Amazon ElastiCache user guide, "Authenticating with IAM".
     """
 
     def __init__(self, user_id: str, cache_name: str) -> None:
-        """Take the user's id, which is also their name, and the replication group's id, both in lower case."""
         self._user_id = user_id
         self._cache_name = cache_name
 
+    @override
     def current(self) -> Login:
-        """See LoginSource; signed anew for each connection."""
         return self.renewed()
 
+    @override
     def renewed(self) -> Login:
-        """See LoginSource.
-
-        Raises:
-            StoreUnavailableError: This environment has no AWS credentials.
-        """
         import botocore.session
         from botocore.auth import SigV4QueryAuth
         from botocore.awsrequest import AWSRequest
@@ -37,7 +36,7 @@ class ElastiCacheIamLogin:
         request = AWSRequest(method="GET", url=url)
         credentials = session.get_credentials()
         if credentials is None:
-            raise StoreUnavailableError("There are no AWS credentials to sign a cache login with.")
+            raise LoginUnavailableError("There are no AWS credentials to sign a cache login with.")
         SigV4QueryAuth(credentials, "elasticache", session.get_config_variable("region"), TOKEN_SECONDS).add_auth(
             request
         )

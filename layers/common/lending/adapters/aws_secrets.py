@@ -4,40 +4,35 @@ import json
 import math
 import time
 
-from lending.adapters.logins import GivenLogin, Login, LoginSource
+from typing_extensions import override
+
+from lending.adapters.logins import GivenLogin, Login, LoginSource, LoginUnavailableError
 from lending.config import Settings
-from lending.errors import StoreUnavailableError
-
-REFETCH_SECONDS = 1.0
-"""After a try, failed or not: what is wrong now will not be right for the next command of the same request."""
+from lending.patience import Patience
 
 
-class SecretsManagerLogin:
+class SecretsManagerLogin(LoginSource):
     """The login in one secret, in RDS's own JSON (`username`, `password`), fetched on first use and kept."""
 
-    def __init__(self, secret_id: str) -> None:
-        """Take the secret's name or ARN."""
+    def __init__(self, secret_id: str, patience: Patience) -> None:
         self._secret_id = secret_id
+        self._patience = patience
         self._login: Login | None = None
         self._tried_at = -math.inf
 
+    @override
     def current(self) -> Login:
-        """See LoginSource; raises as renewed() does."""
         return self._login or self.renewed()
 
+    @override
     def renewed(self) -> Login:
-        """See LoginSource.
-
-        Raises:
-            StoreUnavailableError: Secrets Manager is away, or refuses, or holds something else under this id.
-        """
-        if time.monotonic() - self._tried_at > REFETCH_SECONDS:
+        if time.monotonic() - self._tried_at > self._patience.login_refetch:
             try:
                 self._login = self._fetch()
             finally:
                 self._tried_at = time.monotonic()
         if self._login is None:
-            raise StoreUnavailableError("The login for the store could not be fetched a moment ago.")
+            raise LoginUnavailableError("The login could not be fetched a moment ago.")
         return self._login
 
     def _fetch(self) -> Login:
@@ -51,13 +46,13 @@ class SecretsManagerLogin:
             document = json.loads(secret["SecretString"])
             return Login(user=_text(document["username"]), password=_text(document["password"]))
         except (BotoCoreError, ClientError, KeyError, ValueError, TypeError) as exc:
-            raise StoreUnavailableError("The login for the store could not be fetched.") from exc
+            raise LoginUnavailableError(f"The login could not be fetched: {type(exc).__name__}.") from exc
 
 
-def database_login(settings: Settings) -> LoginSource:
+def database_login(settings: Settings, patience: Patience) -> LoginSource:
     """Return where the database's user and password come from: a secret, or for local use the settings."""
     if settings.db_secret_id is not None:
-        return SecretsManagerLogin(settings.db_secret_id)
+        return SecretsManagerLogin(settings.db_secret_id, patience)
     return GivenLogin(settings.db_user, settings.db_password)
 
 

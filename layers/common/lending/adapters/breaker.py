@@ -3,32 +3,31 @@
 import time
 
 FAILURES_TO_OPEN = 3
-OPEN_SECONDS = 5.0
 
 
 class Breaker:
-    """Closed until `FAILURES_TO_OPEN` failures in a row; then one try is let through every `OPEN_SECONDS`."""
+    """Closed until `FAILURES_TO_OPEN` failures in a row; then one try is let through every `open_seconds`."""
 
-    def __init__(self) -> None:
-        """Begin closed."""
+    def __init__(self, open_seconds: float) -> None:
+        self._open_seconds = open_seconds
         self.failures = 0
         """Failures since the last success."""
         self._next_probe_at = 0.0
 
     def lets_through(self) -> bool:
-        """Return whether to try; while open, True once every `OPEN_SECONDS`."""
+        """Return whether to try; while open, True once every `open_seconds`."""
         if self.failures < FAILURES_TO_OPEN:
             return True
         now = time.monotonic()
         if now < self._next_probe_at:
             return False
-        self._next_probe_at = now + OPEN_SECONDS
+        self._next_probe_at = now + self._open_seconds
         return True
 
     def failed(self) -> None:
         """Note a failure."""
         self.failures += 1
-        self._next_probe_at = time.monotonic() + OPEN_SECONDS
+        self._next_probe_at = time.monotonic() + self._open_seconds
 
     def succeeded(self) -> None:
         """Note a success."""

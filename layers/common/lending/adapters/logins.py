@@ -2,6 +2,12 @@
 
 from typing import NamedTuple, Protocol
 
+from typing_extensions import override
+
+
+class LoginUnavailableError(Exception):
+    """There is no login to be had just now; each adapter says it in its own terms."""
+
 
 class Login(NamedTuple):
     """A user and their password; keeps the password out of its repr."""
@@ -9,12 +15,13 @@ class Login(NamedTuple):
     user: str
     password: str
 
+    @override
     def __repr__(self) -> str:
         return f"Login(user={self.user!r})"
 
 
 class LoginSource(Protocol):
-    """Where a login comes from."""
+    """Where a login comes from. Both methods may raise LoginUnavailableError."""
 
     def current(self) -> Login:
         """Return the login as far as it is known."""
@@ -23,17 +30,16 @@ class LoginSource(Protocol):
         """Return the login as it is now; for one that was refused."""
 
 
-class GivenLogin:
-    """A login given in the settings, for local use."""
+class GivenLogin(LoginSource):
+    """A login given in the settings, for local use; there is none newer."""
 
     def __init__(self, user: str, password: str) -> None:
-        """Take the login."""
         self._login = Login(user, password)
 
+    @override
     def current(self) -> Login:
-        """See LoginSource."""
         return self._login
 
+    @override
     def renewed(self) -> Login:
-        """See LoginSource; there is none newer."""
         return self._login

@@ -9,7 +9,7 @@ import pymysql
 from pymysql.constants import CR, ER
 from pymysql.cursors import Cursor
 
-from lending.adapters.logins import Login, LoginSource
+from lending.adapters.logins import Login, LoginSource, LoginUnavailableError
 from lending.config import Settings
 from lending.errors import (
     ConnectionLostError,
@@ -19,26 +19,13 @@ from lending.errors import (
     StoreUnavailableError,
     TransactionConflictError,
 )
-
-# A ladder, each rung longer than the one before, so that whoever waits learns the outcome of what it waits for:
-# lock wait < socket < function (10 s) < gateway (30 s).
-LOCK_WAIT_SECONDS = 3
-SOCKET_TIMEOUT_SECONDS = 5
-CONNECT_TIMEOUT_SECONDS = 2
-
-MAX_IDLE_SECONDS = 240
-"""Firewalls and proxies forget a flow after a few minutes without a word, and would let the next query hang."""
-SERVER_IDLE_SECONDS = 300
-"""After which the server ends a connection, and with it a transaction whose client vanished without a word.
-
-Shorter than a cache marker lives, so that no transaction outlives its marker.
-"""
+from lending.patience import Patience
 
 # Statements see what was committed before they began; REPEATABLE READ would decide on an older snapshot.
 ISOLATION = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"
 TIME_LIMITS = (
-    f"SET SESSION innodb_lock_wait_timeout = {LOCK_WAIT_SECONDS}, lock_wait_timeout = {LOCK_WAIT_SECONDS},"
-    f" wait_timeout = {SERVER_IDLE_SECONDS}"
+    "SET SESSION innodb_lock_wait_timeout = %(lock_wait)s, lock_wait_timeout = %(lock_wait)s,"
+    " wait_timeout = %(server_idle)s"
 )
 
 CONNECTION_WAS_KILLED = 1927  # MariaDB's ER_CONNECTION_KILLED
@@ -74,7 +61,7 @@ UNAVAILABLE = {
 T = TypeVar("T")
 
 
-def entry_options(settings: Settings, login: Login) -> dict[str, Any]:
+def login_options(settings: Settings, login: Login) -> dict[str, Any]:
     """Return what the driver is told of where the database is, who enters, and how the server is verified."""
     # ssl_ca alone would encrypt but verify nothing.
     tls = {"ssl_ca": settings.db_tls_ca, "ssl_verify_cert": True, "ssl_verify_identity": True}
@@ -92,7 +79,6 @@ class Transaction:
     """Statements that count together or not at all."""
 
     def __init__(self, connection: "MySQLConnection") -> None:
-        """Wrap a connection on which a transaction was begun."""
         self._connection = connection
         self.committed = False
 
@@ -118,9 +104,9 @@ class Transaction:
 class MySQLConnection:
     """Opened on first use, kept while warm, and dropped, not pinged, once it has failed."""
 
-    def __init__(self, settings: Settings, login: LoginSource) -> None:
-        """Take where to connect, and where the user and password come from."""
+    def __init__(self, settings: Settings, login: LoginSource, patience: Patience) -> None:
         self._settings = settings
+        self._patience = patience
         self._login = login
         self._connection: pymysql.Connection[Cursor] | None = None
         self._used_at = 0.0
@@ -184,7 +170,7 @@ class MySQLConnection:
 
         An environment may have slept for hours. A time-out has used up the time that another try would need.
         """
-        if self._connection is not None and time.monotonic() - self._used_at > MAX_IDLE_SECONDS:
+        if self._connection is not None and time.monotonic() - self._used_at > self._patience.database_idle:
             self.close()
         kept = self._connection is not None
         try:
@@ -206,27 +192,31 @@ class MySQLConnection:
 
     def _connect(self) -> "pymysql.Connection[Cursor]":
         try:
-            return self._connect_as(self._login.current())
-        except pymysql.OperationalError as exc:
-            if exc.args[0] != ER.ACCESS_DENIED_ERROR:
-                raise
-            # The password may have been rotated since it was fetched.
-            return self._connect_as(self._login.renewed())
+            try:
+                return self._connect_as(self._login.current())
+            except pymysql.OperationalError as exc:
+                if exc.args[0] != ER.ACCESS_DENIED_ERROR:
+                    raise
+                # The password may have been rotated since it was fetched.
+                return self._connect_as(self._login.renewed())
+        except LoginUnavailableError as exc:
+            raise StoreUnavailableError("The login for the loan store could not be fetched.") from exc
 
     def _connect_as(self, login: Login) -> "pymysql.Connection[Cursor]":
         connection: pymysql.Connection[Cursor] = pymysql.connect(
-            **entry_options(self._settings, login),
-            autocommit=True,  # otherwise a warm environment would read one old snapshot for ever
-            connect_timeout=CONNECT_TIMEOUT_SECONDS,
-            read_timeout=CONNECT_TIMEOUT_SECONDS,
-            write_timeout=SOCKET_TIMEOUT_SECONDS,
+            **login_options(self._settings, login),
+            autocommit=True,  # otherwise a warm environment would read one old snapshot again and again
+            connect_timeout=self._patience.database_connect,
+            read_timeout=self._patience.database_connect,
+            write_timeout=self._patience.database_reply,
             cursorclass=Cursor,
         )
         with connection.cursor() as cursor:
             cursor.execute(ISOLATION)
-            cursor.execute(TIME_LIMITS)
+            limits = {"lock_wait": self._patience.lock_wait, "server_idle": self._patience.database_server_idle}
+            cursor.execute(TIME_LIMITS, limits)
         # The driver has no limit of its own for the handshake; a server that hangs in it must leave time for an answer.
-        connection._read_timeout = SOCKET_TIMEOUT_SECONDS  # type: ignore[attr-defined]
+        connection._read_timeout = self._patience.database_reply  # type: ignore[attr-defined]
         return connection
 
     @contextmanager

@@ -8,12 +8,13 @@ from typing import Any
 import pymysql
 from pymysql.constants import ER
 from pymysql.cursors import Cursor
+from typing_extensions import override
 
 from lending.adapters.mysql_connection import MySQLConnection, Transaction
 from lending.domain.eligibility import Decision, ReasonCode
 from lending.domain.loans import CreditRecord, LoanApplication, LoanRequest, end_of_tenure
 from lending.errors import CustomerNotFoundError, TransactionConflictError
-from lending.ports import EarlierAnswer
+from lending.ports import EarlierResult, LoanStore, LoanTransaction
 
 # One statement for the customers and all sums over their loans: one round trip, one snapshot.
 CREDIT_RECORDS = """
@@ -35,7 +36,7 @@ SELECT c.customer_id, c.monthly_salary, c.approved_limit,
 
 LOCK_CUSTOMER = "SELECT 1 FROM customers WHERE customer_id = %(customer_id)s FOR UPDATE"
 
-ANSWER_TO_KEY = """
+RESULT_OF_KEY = """
 SELECT customer_id, loan_amount, asked_interest_rate, tenure, credit_score, interest_rate, monthly_repayment,
        '' AS reason_codes, loan_id, request_id
   FROM loans WHERE idempotency_key = %(idempotency_key)s
@@ -45,7 +46,7 @@ SELECT customer_id, loan_amount, asked_interest_rate, tenure, credit_score, inte
   FROM declined_requests WHERE idempotency_key = %(idempotency_key)s
 """
 
-ANSWER_TO_REQUEST = """
+RESULT_OF_REQUEST = """
 SELECT customer_id, loan_amount, asked_interest_rate, tenure, credit_score, interest_rate, monthly_repayment,
        '' AS reason_codes, loan_id, request_id
   FROM loans WHERE customer_id = %(customer_id)s AND request_id = %(request_id)s
@@ -71,62 +72,60 @@ INSERT INTO cache_invalidations (customer_id, write_token) VALUES (%(customer_id
 """
 
 
-class MySQLLoanStore:
+class MySQLLoanStore(LoanStore):
     """LoanStore on one connection."""
 
     def __init__(self, connection: MySQLConnection) -> None:
-        """Take the connection of this execution environment."""
         self._connection = connection
 
+    @override
     def credit_record(self, customer_id: int, today: date) -> CreditRecord:
-        """See LoanStore."""
         return _credit_record(self._connection.query(CREDIT_RECORDS, _on([customer_id], today)), customer_id)
 
+    @override
     def credit_records(self, customer_ids: Sequence[int], today: date) -> list[CreditRecord]:
-        """See LoanStore."""
         return [_record(row) for row in self._connection.query(CREDIT_RECORDS, _on(customer_ids, today))]
 
+    @override
     @contextmanager
     def transaction(self) -> Iterator["MySQLLoanTransaction"]:
-        """See LoanStore."""
         with self._connection.transaction() as transaction:
             yield MySQLLoanTransaction(transaction)
 
 
-class MySQLLoanTransaction:
+class MySQLLoanTransaction(LoanTransaction):
     """LoanTransaction on a transaction of the connection."""
 
     def __init__(self, transaction: Transaction) -> None:
-        """Take a transaction that has begun."""
         self._transaction = transaction
 
+    @override
     def lock_customer(self, customer_id: int) -> None:
-        """See LoanTransaction."""
         if not self._transaction.execute(LOCK_CUSTOMER, {"customer_id": customer_id}).fetchall():
             raise CustomerNotFoundError(customer_id)
 
+    @override
     def credit_record(self, customer_id: int, today: date) -> CreditRecord:
-        """See LoanTransaction."""
         rows = self._transaction.execute(CREDIT_RECORDS, _on([customer_id], today)).fetchall()
         return _credit_record(rows, customer_id)
 
-    def answer_to_key(self, idempotency_key: bytes) -> EarlierAnswer | None:
-        """See LoanTransaction."""
-        rows = self._transaction.execute(ANSWER_TO_KEY, {"idempotency_key": idempotency_key}).fetchall()
-        return _earlier_answer(rows)
+    @override
+    def result_of_key(self, idempotency_key: bytes) -> EarlierResult | None:
+        rows = self._transaction.execute(RESULT_OF_KEY, {"idempotency_key": idempotency_key}).fetchall()
+        return _earlier_result(rows)
 
-    def answer_to_request(self, customer_id: int, request_id: str) -> EarlierAnswer | None:
-        """See LoanTransaction."""
+    @override
+    def result_of_request(self, customer_id: int, request_id: str) -> EarlierResult | None:
         parameters = {"customer_id": customer_id, "request_id": request_id}
-        return _earlier_answer(self._transaction.execute(ANSWER_TO_REQUEST, parameters).fetchall())
+        return _earlier_result(self._transaction.execute(RESULT_OF_REQUEST, parameters).fetchall())
 
+    @override
     def add_loan(self, request: LoanRequest, decision: Decision, today: date) -> int:
-        """See LoanTransaction."""
         dates = {"start_date": today, "end_date": end_of_tenure(today, request.application.tenure)}
         return int(self._add(ADD_LOAN, _columns(request, decision) | dates).lastrowid)
 
+    @override
     def add_decline(self, request: LoanRequest, decision: Decision) -> None:
-        """See LoanTransaction."""
         self._add(ADD_DECLINE, _columns(request, decision))
 
     def _add(self, sql: str, columns: dict[str, object]) -> Cursor:
@@ -138,12 +137,12 @@ class MySQLLoanTransaction:
             # A request for another customer has taken the idempotency key since it was looked up.
             raise TransactionConflictError from exc
 
-    def add_invalidation(self, customer_id: int, write_token: bytes) -> None:
-        """See LoanTransaction."""
-        self._transaction.execute(ADD_INVALIDATION, {"customer_id": customer_id, "write_token": write_token})
+    @override
+    def add_invalidation(self, customer_id: int, marker: bytes) -> None:
+        self._transaction.execute(ADD_INVALIDATION, {"customer_id": customer_id, "write_token": marker})
 
+    @override
     def commit(self) -> None:
-        """See LoanTransaction."""
         self._transaction.commit()
 
 
@@ -172,11 +171,11 @@ def _columns(request: LoanRequest, decision: Decision) -> dict[str, object]:
     }
 
 
-def _earlier_answer(rows: tuple[tuple[Any, ...], ...]) -> EarlierAnswer | None:
+def _earlier_result(rows: tuple[tuple[Any, ...], ...]) -> EarlierResult | None:
     if not rows:
         return None
     customer_id, loan_amount, asked_rate, tenure, score, rate, installment, reasons, loan_id, request_id = rows[0]
-    return EarlierAnswer(
+    return EarlierResult(
         LoanApplication(customer_id, loan_amount, asked_rate, tenure),
         Decision(score, rate, installment, tuple(ReasonCode(reason) for reason in reasons.split(",") if reason)),
         loan_id,

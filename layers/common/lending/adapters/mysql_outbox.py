@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from lending.adapters.mysql_connection import MySQLConnection, Transaction
-from lending.ports import Invalidation
+from typing_extensions import override
 
-PAUSE_SECONDS = 30
-"""Longer than a replica lags: a delete that a failover forgot is repeated on the new primary."""
+from lending.adapters.mysql_connection import MySQLConnection, Transaction
+from lending.patience import Patience
+from lending.ports import Invalidation, InvalidationBatch, Outbox
 
 DUE = """
 SELECT invalidation_id, customer_id, write_token FROM cache_invalidations
@@ -25,37 +25,36 @@ SELECT COALESCE(TIMESTAMPDIFF(SECOND, MIN(created_at), CURRENT_TIMESTAMP), 0)
 """
 
 
-class MySQLOutbox:
+class MySQLOutbox(Outbox):
     """Outbox on one connection."""
 
-    def __init__(self, connection: MySQLConnection) -> None:
-        """Take the connection of this execution environment."""
+    def __init__(self, connection: MySQLConnection, patience: Patience) -> None:
         self._connection = connection
+        self._patience = patience
 
+    @override
     @contextmanager
     def batch(self, limit: int) -> Iterator["MySQLInvalidationBatch"]:
-        """See Outbox."""
         with self._connection.transaction() as transaction:
-            yield MySQLInvalidationBatch(transaction, limit)
+            yield MySQLInvalidationBatch(transaction, limit, self._patience.second_pass)
 
+    @override
     def oldest_seconds(self) -> int:
-        """See Outbox."""
         ((seconds,),) = self._connection.query(OLDEST, {})
         return int(seconds)
 
 
-class MySQLInvalidationBatch:
+class MySQLInvalidationBatch(InvalidationBatch):
     """InvalidationBatch on a transaction that holds its rows."""
 
-    def __init__(self, transaction: Transaction, limit: int) -> None:
-        """Lock at most `limit` rows."""
+    def __init__(self, transaction: Transaction, limit: int, pause: int) -> None:
         self._transaction = transaction
-        rows = transaction.execute(DUE, {"limit": limit, "pause": PAUSE_SECONDS}).fetchall()
+        rows = transaction.execute(DUE, {"limit": limit, "pause": pause}).fetchall()
         self._ids = [row[0] for row in rows]
         self.invalidations: Sequence[Invalidation] = [Invalidation(*row[1:]) for row in rows]
 
+    @override
     def confirm(self) -> None:
-        """See InvalidationBatch."""
         if self._ids:
             self._transaction.execute(FORGET_SWEPT_TWICE, {"ids": self._ids})
             self._transaction.execute(NOTE_SWEPT_ONCE, {"ids": self._ids})

@@ -10,66 +10,63 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from lending.adapters.breaker import Breaker
-from lending.adapters.logins import Login, LoginSource
+from lending.adapters.logins import Login, LoginSource, LoginUnavailableError
 from lending.config import Settings
-from lending.errors import StoreUnavailableError
 from lending.observability import logger
-from lending.ports import CacheAwayError
-
-CONNECT_TIMEOUT_SECONDS = 0.1
-SOCKET_TIMEOUT_SECONDS = 0.15
-"""A cache slower than this is slower than the query it saves."""
-SLOW_SECONDS = 0.1
-"""An answer that took longer is used, and counts as a failure to the breaker."""
+from lending.patience import Patience
+from lending.ports import BypassReason, CacheAwayError
 
 Command = tuple[Any, ...]
 
 
 class RedisConnection:
-    """Opened on first use, kept while warm, and dropped once it has failed."""
+    """Opened on first use, kept while warm, and dropped once it has failed.
 
-    def __init__(self, settings: Settings, login: LoginSource | None, timeout_seconds: float | None = None) -> None:
-        """Take where Redis is, and how to enter it.
+    Args:
+        settings: Where Redis is.
+        login: Where the user and password come from, if it wants any.
+        patience: How long to wait.
+        reply_seconds: How long to wait for a reply where no request waits; then no reply counts as slow.
+    """
 
-        Args:
-            settings: Where Redis is.
-            login: Where the user and password come from, if it wants any.
-            timeout_seconds: How long to wait for a reply, where nobody else waits; None as long as a request can.
-        """
+    def __init__(
+        self, settings: Settings, login: LoginSource | None, patience: Patience, *, reply_seconds: float | None = None
+    ) -> None:
         self._settings = settings
         self._login = login
-        self._timeout_seconds = timeout_seconds
+        self._patience = patience
+        self._reply_seconds = reply_seconds
         self._connection: redis.Connection | None = None
-        self.breaker = Breaker()
+        self.breaker = Breaker(patience.breaker_open)
         """Whoever can do without an answer asks it first; the connection itself lets everything through."""
 
-    def ask(self, *command: Any, timeout_seconds: float | None = None) -> Any:
+    def ask(self, *command: Any, patience: float | None = None) -> Any:
         """Return Redis's reply to one command; an error about the key itself reads as an empty value.
 
         Args:
             command: The command and its arguments.
-            timeout_seconds: How long to wait for each reply, if not as long as ever.
+            patience: Seconds to wait for each reply; None as long as for any other.
         Raises:
             CacheAwayError: There was no reply.
         """
-        return self.ask_all([command], timeout_seconds=timeout_seconds)[0]
+        return self.ask_all([command], patience=patience)[0]
 
-    def ask_for_value(self, *command: Any, timeout_seconds: float | None = None) -> bytes | None:
+    def ask_for_value(self, *command: Any, patience: float | None = None) -> bytes | None:
         """Return the value that Redis replies to one command; as ask(), and any other kind of reply counts as none."""
-        reply = self.ask(*command, timeout_seconds=timeout_seconds)
+        reply = self.ask(*command, patience=patience)
         if reply is not None and not isinstance(reply, bytes):
             raise self._away(TypeError(f"a reply of type {type(reply).__name__}"))
         return reply
 
-    def ask_all(self, commands: Sequence[Command], *, timeout_seconds: float | None = None) -> list[Any]:
+    def ask_all(self, commands: Sequence[Command], *, patience: float | None = None) -> list[Any]:
         """Return Redis's replies to commands that it is sent all at once, in one round trip; as ask()."""
-        patience = timeout_seconds or self._timeout_seconds or SOCKET_TIMEOUT_SECONDS
+        patience = patience or self._reply_seconds or self._patience.cache_reply
         started_at = time.monotonic()
         try:
             replies = self._exchange_once_more_if_closed(commands, patience)
         except Exception as exc:  # a server that talks nonsense can make the client raise anything
             raise self._away(exc) from exc
-        if self._timeout_seconds is None and time.monotonic() - started_at > SLOW_SECONDS:
+        if self._reply_seconds is None and time.monotonic() - started_at > self._patience.cache_slow:
             self.breaker.failed()
         else:
             self.breaker.succeeded()
@@ -86,11 +83,11 @@ class RedisConnection:
         self.breaker.failed()
         if _misconfigured(exc):
             logger.error("The score cache refuses this service", exc_info=exc)
-            return CacheAwayError("misconfigured")
+            return CacheAwayError(BypassReason.MISCONFIGURED)
         # A message may quote the reply, and the reply a customer's salary.
-        told = isinstance(exc, (RedisConnectionError, RedisTimeoutError))
+        told = isinstance(exc, RedisConnectionError | RedisTimeoutError | LoginUnavailableError)
         logger.warning("The score cache is away", extra={"reason": str(exc) if told else type(exc).__name__})
-        return CacheAwayError("unavailable")
+        return CacheAwayError(BypassReason.UNAVAILABLE)
 
     def _exchange_once_more_if_closed(self, commands: Sequence[Command], patience: float) -> list[Any]:
         """Ask again on a new connection when the server has closed a kept one; all commands bear repetition."""
@@ -127,7 +124,7 @@ class RedisConnection:
             db=self._settings.redis_db,
             username=login.user if login else None,
             password=login.password if login else None,
-            socket_connect_timeout=min(patience, CONNECT_TIMEOUT_SECONDS),
+            socket_connect_timeout=min(patience, self._patience.cache_connect),
             socket_timeout=patience,
             # RESP2 and no driver_info: a connection costs one round trip (SELECT) instead of five.
             protocol=2,
@@ -148,5 +145,8 @@ def _reply(connection: redis.Connection, patience: float) -> Any:
 
 def _misconfigured(exc: Exception) -> bool:
     """Return whether the server answered, and what it refuses it will refuse until somebody changes the settings."""
-    refused = (AuthenticationError, NoPermissionError, StoreUnavailableError)  # the last: its secret cannot be had
-    return isinstance(exc, refused) or "DB index" in str(exc) or "SELECT is not allowed" in str(exc)
+    return (
+        isinstance(exc, (AuthenticationError, NoPermissionError))
+        or "DB index" in str(exc)
+        or "SELECT is not allowed" in str(exc)
+    )

@@ -11,22 +11,19 @@ import os
 from datetime import date
 from typing import Any
 
+from typing_extensions import override
+
 from lending.adapters.redis_connection import RedisConnection
 from lending.adapters.score_document import MAX_LENGTH, from_document, to_document
 from lending.domain.scoring import CreditProfile
-from lending.ports import CacheAnswer, CacheAwayError
+from lending.patience import Patience
+from lending.ports import BypassReason, CacheAwayError, LookUp, ScoreCache
 
 TTL_SECONDS = 86_400
 EXPIRING_MILLISECONDS = 3_600_000
 """An entry asked for in its last hour will be wanted again: it is renewed before it goes."""
 LEASE_MILLISECONDS = 5_000
 """Longer than a reader's query can take; a reader that is slower loses the right to fill, not its answer."""
-MARKER_MILLISECONDS = 900_000
-"""Longer than any transaction can live; a killed writer's customer is not cached for as long."""
-
-PEEK_TIMEOUT_SECONDS = 0.05
-WRITE_TIMEOUT_SECONDS = 0.09
-"""A loan peeks, puts its marker and drops the entry: all of it stays under 0.25 s where Redis keeps silent."""
 
 LEASE, MARKER = b"lease:", b"write:"
 
@@ -54,7 +51,7 @@ return held and #held <= tonumber(ARGV[1]) and held
 """
 
 # Take the lease in place of what is not a profile of ours: `ARGV[1]` is what was seen there, gone if it changed since.
-REPLACE = """
+LEASE_IF_SAME = """
 local held = redis.pcall('GET', KEYS[1])
 if type(held) == 'string' and held ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
@@ -62,37 +59,37 @@ return 1
 """
 
 # Fill only in place of one's own lease: whatever came since, a writer above all, has killed it.
-FILL = """
+SET_IF_SAME = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
 return 1
 """
 
 # Leave another writer's marker alone: that write is still under way.
-FINISH = """
+DELETE_UNLESS_MARKED = """
 local held = redis.pcall('GET', KEYS[1])
 if type(held) == 'string' and held:sub(1, 6) == 'write:' and held ~= ARGV[1] then return 0 end
 return redis.call('DEL', KEYS[1])
 """
 
 # A rollback changed nothing: remove one's own marker, and nothing else.
-RETRACT = """
+DELETE_IF_SAME = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 return redis.call('DEL', KEYS[1])
 """
 
 
-class RedisScoreCache:
+class RedisScoreCache(ScoreCache):
     """ScoreCache on one connection, opened on first use and kept while warm."""
 
-    def __init__(self, connection: RedisConnection) -> None:
-        """Take the connection of this execution environment."""
+    def __init__(self, connection: RedisConnection, patience: Patience) -> None:
         self._connection = connection
+        self._patience = patience
 
-    def look_up(self, customer_id: int, today: date) -> CacheAnswer:
-        """See ScoreCache."""
+    @override
+    def look_up(self, customer_id: int, today: date) -> LookUp:
         if not self._connection.breaker.lets_through():
-            return CacheAnswer(None, bypass="breaker-open")
+            return LookUp(None, bypass=BypassReason.BREAKER_OPEN)
         key, lease = key_of(customer_id), _token(LEASE)
         try:
             held = self._connection.ask_for_value(
@@ -109,54 +106,55 @@ class RedisScoreCache:
             )
             # One's own lease comes back when the first try's reply was lost.
             if held is None or held == lease:
-                return CacheAnswer(None, lease=lease)
+                return LookUp(None, lease=lease)
             if held.startswith((LEASE, MARKER)):
-                return CacheAnswer(None)
+                return LookUp(None)
             profile = from_document(held, customer_id, today)
-            if profile is None and self._connection.ask("EVAL", REPLACE, 1, key, held, lease, LEASE_MILLISECONDS):
-                return CacheAnswer(None, lease=lease)
-            return CacheAnswer(profile)
+            if profile is None and self._connection.ask("EVAL", LEASE_IF_SAME, 1, key, held, lease, LEASE_MILLISECONDS):
+                return LookUp(None, lease=lease)
+            return LookUp(profile)
         except CacheAwayError as exc:
-            return CacheAnswer(None, bypass=str(exc))
+            return LookUp(None, bypass=exc.reason)
 
-    def peek(self, customer_id: int, today: date) -> CacheAnswer:
-        """See ScoreCache."""
+    @override
+    def peek(self, customer_id: int, today: date) -> LookUp:
         if not self._connection.breaker.lets_through():
-            return CacheAnswer(None, bypass="breaker-open")
+            return LookUp(None, bypass=BypassReason.BREAKER_OPEN)
         try:
             held = self._connection.ask_for_value(
-                "EVAL", PEEK, 1, key_of(customer_id), MAX_LENGTH, timeout_seconds=PEEK_TIMEOUT_SECONDS
+                "EVAL", PEEK, 1, key_of(customer_id), MAX_LENGTH, patience=self._patience.cache_peek
             )
-            return CacheAnswer(from_document(held or b"", customer_id, today))
+            return LookUp(from_document(held or b"", customer_id, today))
         except CacheAwayError as exc:
-            return CacheAnswer(None, bypass=str(exc))
+            return LookUp(None, bypass=exc.reason)
 
+    @override
     def fill(self, lease: bytes, profile: CreditProfile) -> bool:
-        """See ScoreCache."""
         key = key_of(profile.customer_id)
         try:
-            return bool(self._connection.ask("EVAL", FILL, 1, key, lease, to_document(profile), TTL_SECONDS))
+            return bool(self._connection.ask("EVAL", SET_IF_SAME, 1, key, lease, to_document(profile), TTL_SECONDS))
         except CacheAwayError:
             return False
 
-    def announce_write(self, customer_id: int, again: bytes | None = None) -> bytes:
-        """See ScoreCache. Tried whatever the breaker says."""
-        token = again or _token(MARKER)
-        self._tell("SET", key_of(customer_id), token, "PX", MARKER_MILLISECONDS)
-        return token
+    @override
+    def begin_write(self, customer_id: int, marker: bytes | None = None) -> bytes:
+        # Tried whatever the breaker says, as all that a writer does.
+        marker = marker or _token(MARKER)
+        self._tell("SET", key_of(customer_id), marker, "EX", self._patience.marker)
+        return marker
 
-    def finish_write(self, customer_id: int, token: bytes) -> bool:
-        """See ScoreCache. Tried whatever the breaker says."""
-        return self._tell("EVAL", FINISH, 1, key_of(customer_id), token)
+    @override
+    def finish_write(self, customer_id: int, marker: bytes) -> bool:
+        return self._tell("EVAL", DELETE_UNLESS_MARKED, 1, key_of(customer_id), marker)
 
-    def retract_write(self, customer_id: int, token: bytes) -> None:
-        """See ScoreCache. Tried whatever the breaker says."""
-        self._tell("EVAL", RETRACT, 1, key_of(customer_id), token)
+    @override
+    def retract_write(self, customer_id: int, marker: bytes) -> None:
+        self._tell("EVAL", DELETE_IF_SAME, 1, key_of(customer_id), marker)
 
     def _tell(self, *command: Any) -> bool:
         """Run a command for its effect; return whether Redis answered it."""
         try:
-            self._connection.ask(*command, timeout_seconds=WRITE_TIMEOUT_SECONDS)
+            self._connection.ask(*command, patience=self._patience.cache_write)
         except CacheAwayError:
             return False
         return True

@@ -12,26 +12,25 @@ SCHEMA_VERSION = 1
 MAX_LENGTH = 2048
 """No document of ours comes near; anything longer is somebody else's and not worth parsing."""
 
+TEXTS = ("monthly_salary", "approved_limit", "current_amount", "current_installments", "as_of", "valid_through")
+"""The fields that are written as strings."""
+
 MAX_SCORE = 100
 MAX_LOANS = 2**63
 MAX_AMOUNT = Decimal(10) ** 28
 """Above any sum of any customer's loans."""
 
-# Amounts are strings: exact for every reader, whatever its JSON parser makes of numbers.
-TEMPLATE = (
-    '{{"v":{version},"customer_id":{p.customer_id},"credit_score":{p.credit_score},"components":{{'
-    '"punctuality":"{c.punctuality}","experience":"{c.experience}","activity":"{c.activity}","volume":"{c.volume}"}},'
-    '"loans":{p.loans},"monthly_salary":"{p.monthly_salary}","approved_limit":"{p.approved_limit}",'
-    '"current_amount":"{p.current_amount}","current_installments":"{p.current_installments}",'
-    '"as_of":"{p.as_of}","valid_through":"{p.valid_through}"}}'
-)
-
-_loads = json.JSONDecoder().decode
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+_decode = json.JSONDecoder().decode
 
 
 def to_document(profile: CreditProfile) -> str:
-    """Return the document of a profile."""
-    return TEMPLATE.format(version=SCHEMA_VERSION, p=profile, c=profile.components)
+    """Return the document of a profile. Amounts are strings: exact for every reader, whatever its parser does."""
+    document = {"v": SCHEMA_VERSION, **profile._asdict()}
+    document["components"] = {name: str(points) for name, points in profile.components._asdict().items()}
+    for name in TEXTS:
+        document[name] = str(document[name])
+    return _encode(document)
 
 
 def from_document(text: bytes, customer_id: int, today: date) -> CreditProfile | None:
@@ -39,7 +38,7 @@ def from_document(text: bytes, customer_id: int, today: date) -> CreditProfile |
     if len(text) > MAX_LENGTH:
         return None
     try:
-        document = _loads(text.decode())
+        document = _decode(text.decode())
         if document["v"] != SCHEMA_VERSION or document["customer_id"] != customer_id:
             return None
         components = document["components"]

@@ -3,17 +3,17 @@
 from dataclasses import dataclass
 from enum import Enum
 
-from lending.ports import CacheAnswer
+from lending.ports import BypassReason, LookUp
 
 
 class CacheOutcome(Enum):
-    """What asking the cache came to."""
+    """What looking the customer up came to."""
 
     HIT = "hit"
     """The cached profile decided."""
     MISS = "fwd=miss"
     BYPASS = "fwd=bypass"
-    """The cache did not answer."""
+    """The cache did not found."""
     PASSED_ON = "fwd=method"
     """There was a profile, but a loan is only ever granted on what the store says."""
 
@@ -24,18 +24,16 @@ class CacheUse:
 
     outcome: CacheOutcome | None = None
     """None while the cache was not looked at."""
-    bypass: str | None = None
-    """Why the cache did not answer."""
+    bypass: BypassReason | None = None
     stored: bool = False
     """Whether this request filled the entry it missed."""
-
     write_failed: bool = False
-    """Whether the entry was left to the next sweep, since the cache did not answer."""
+    """Whether the entry was left to the next sweep, since the cache did not confirm the delete."""
 
-    def note(self, answer: CacheAnswer) -> None:
-        """Take down what the cache said."""
-        self.bypass = answer.bypass
-        if answer.bypass is not None:
+    def note(self, found: LookUp) -> None:
+        """Take down what the cache held."""
+        self.bypass = found.bypass
+        if found.bypass is not None:
             self.outcome = CacheOutcome.BYPASS
         else:
-            self.outcome = CacheOutcome.HIT if answer.profile is not None else CacheOutcome.MISS
+            self.outcome = CacheOutcome.HIT if found.profile is not None else CacheOutcome.MISS

@@ -30,12 +30,12 @@ def check_eligibility(
         CustomerNotFoundError: No such customer.
         StoreUnavailableError: The cache had no profile and the store is away.
     """
-    answer = scores.look_up(application.customer_id, today)
-    cache_use.note(answer)
-    profile = answer.profile
+    found = scores.look_up(application.customer_id, today)
+    cache_use.note(found)
+    profile = found.profile
     if profile is None:
         # Read after the lease was taken: a read from before it might miss a loan whose writer has already left.
         profile = assess(store().credit_record(application.customer_id, today), today)
-        if answer.lease is not None:
-            cache_use.stored = scores.fill(answer.lease, profile)
+        if found.lease is not None:
+            cache_use.stored = scores.fill(found.lease, profile)
     return decide(application, profile)

@@ -1,7 +1,5 @@
 """Lend it, or say why not: once, whatever happens on the way."""
 
-import random
-import time
 from collections.abc import Callable
 from datetime import date
 from typing import NamedTuple
@@ -9,40 +7,22 @@ from typing import NamedTuple
 from lending.domain.eligibility import Decision, decide
 from lending.domain.loans import LoanRequest
 from lending.domain.scoring import assess
-from lending.errors import (
-    ConnectionLostError,
-    IdempotencyMismatchError,
-    OutcomeUnknownError,
-    RequestInProgressError,
-    StoreUnavailableError,
-    TransactionConflictError,
-)
-from lending.ports import LoanStore, LoanTransaction, ScoreCache
+from lending.errors import IdempotencyMismatchError
+from lending.patience import Patience
+from lending.ports import EarlierResult, LoanStore, LoanTransaction, ScoreCache
 from lending.use_cases.cache_use import CacheOutcome, CacheUse
-
-MIN_SECONDS_TO_BEGIN = 3.0
-"""A transaction begun with less could be cut off by the end of the function while it waits for its lock."""
-
-MIN_SECONDS_TO_COMMIT = 2.0
-"""A loan committed with less might be made and never answered for."""
-NO_TIME_LEFT = "There is not enough time left to make a loan."
-
-MAX_CONFLICTS = 3
-MAX_LOST_CONNECTIONS = 1
-MAX_PAUSE_SECONDS = 0.05
-"""Before another try: random, so that those who collided do not collide again."""
-MAX_PAUSE_WHEN_AWAY_SECONDS = 0.4
-"""While the store has to come back before anything can be known."""
+from lending.use_cases.cache_write import CacheWrite
+from lending.use_cases.tries import Tries
 
 
-class LoanAnswer(NamedTuple):
-    """The answer to a request to lend."""
+class LoanResult(NamedTuple):
+    """What a request to lend came to."""
 
     decision: Decision
     loan_id: int | None
     """The loan that was made; None for a decline."""
     replayed: bool = False
-    """Whether an earlier request with the same key was given this answer."""
+    """Whether an earlier request with the same key had this result."""
 
 
 def create_loan(
@@ -53,7 +33,9 @@ def create_loan(
     today: date,
     cache_use: CacheUse,
     seconds_left: Callable[[], float],
-) -> LoanAnswer:
+    pause: Callable[[float], None],
+    patience: Patience,
+) -> LoanResult:
     """Return the decision on a request and, when it is approved, the loan that was made for it.
 
     Args:
@@ -63,6 +45,8 @@ def create_loan(
         today: The date where the business is.
         cache_use: Takes down how the cache was used.
         seconds_left: Tells how long the function may still run.
+        pause: Waits for a random time up to the seconds that it is given.
+        patience: How long to try.
     Raises:
         CustomerNotFoundError: No such customer.
         IdempotencyMismatchError: The key came before with another application.
@@ -73,126 +57,82 @@ def create_loan(
     if request.idempotency_key is None:
         declined = _declined_by_cache(request, scores, today, cache_use)
         if declined is not None:
-            return LoanAnswer(declined, None)
-    return _Lending(request, store(), scores, today, cache_use, seconds_left).answer()
+            return LoanResult(declined, None)
+    tries = Tries(seconds_left, pause, patience)
+    write = CacheWrite(scores, request.application.customer_id)
+    try:
+        result = _lent_in_time(request, store(), tries, write, today)
+    except Exception:
+        # While a commit may yet turn out to have happened, the marker keeps the old score out of the cache.
+        if not tries.in_doubt:
+            write.retract()
+        raise
+    # After the commit: dropped any earlier, a reader could cache the old score again.
+    cache_use.write_failed = not write.finish()
+    return result
 
 
 def _declined_by_cache(request: LoanRequest, scores: ScoreCache, today: date, cache_use: CacheUse) -> Decision | None:
     """Return the decline that the cached profile comes to; it never approves: only a locked read can."""
-    answer = scores.peek(request.application.customer_id, today)
-    cache_use.note(answer)
-    if answer.profile is None:
+    found = scores.peek(request.application.customer_id, today)
+    cache_use.note(found)
+    if found.profile is None:
         return None
-    decision = decide(request.application, answer.profile)
+    decision = decide(request.application, found.profile)
     if decision.approved:
         cache_use.outcome = CacheOutcome.PASSED_ON
         return None
     return decision
 
 
-class _Lending:
-    """One request on its way to its answer, over as many transactions as that takes."""
-
-    def __init__(
-        self,
-        request: LoanRequest,
-        store: LoanStore,
-        scores: ScoreCache,
-        today: date,
-        cache_use: CacheUse,
-        seconds_left: Callable[[], float],
-    ) -> None:
-        self._cache_use = cache_use
-        self._seconds_left = seconds_left
-        self._request = request
-        self._store = store
-        self._scores = scores
-        self._today = today
-        self._marker: bytes | None = None
-        """The latest announcement of a write, while it stands."""
-        self._outcome_unknown = False
-        """Whether a commit was sent whose answer never came, and nobody has looked since."""
-        self._retries_left: dict[type[Exception], int] = {
-            TransactionConflictError: MAX_CONFLICTS,
-            ConnectionLostError: MAX_LOST_CONNECTIONS,
-        }
-
-    def answer(self) -> LoanAnswer:
+def _lent_in_time(request: LoanRequest, store: LoanStore, tries: Tries, write: CacheWrite, today: date) -> LoanResult:
+    while True:
+        tries.require_time_to_begin()
         try:
-            answer = self._answer_in_time()
-        except Exception:
-            # While a commit may yet turn out to have happened, the marker keeps the old score out of the cache.
-            if self._marker is not None and not self._outcome_unknown:
-                self._scores.retract_write(self._request.application.customer_id, self._marker)
-            raise
-        if self._marker is not None:
-            # After the commit: dropped any earlier, a reader could cache the old score again.
-            done = self._scores.finish_write(self._request.application.customer_id, self._marker)
-            self._cache_use.write_failed = not done
-        return answer
+            with store.transaction() as transaction:
+                return _lend(request, transaction, tries, write, today)
+        except Exception as failure:  # noqa: BLE001 - what is not worth another try is raised again
+            tries.failed(failure)
 
-    def _answer_in_time(self) -> LoanAnswer:
-        while self._seconds_left() >= MIN_SECONDS_TO_BEGIN:
-            try:
-                return self._attempt()
-            except OutcomeUnknownError:
-                self._outcome_unknown = True
-            except (StoreUnavailableError, RequestInProgressError) as exc:
-                if not self._outcome_unknown and not self._may_try_again(exc):
-                    raise
-            time.sleep(random.uniform(0, MAX_PAUSE_WHEN_AWAY_SECONDS if self._outcome_unknown else MAX_PAUSE_SECONDS))
-        if self._outcome_unknown:
-            raise OutcomeUnknownError
-        raise StoreUnavailableError(NO_TIME_LEFT)
 
-    def _require(self, seconds: float) -> None:
-        """Give up, while nothing is done yet, rather than be cut off by the end of the function."""
-        if self._seconds_left() < seconds:
-            raise StoreUnavailableError(NO_TIME_LEFT)
-
-    def _may_try_again(self, exc: Exception) -> bool:
-        if self._retries_left.get(type(exc), 0) == 0:
-            return False
-        self._retries_left[type(exc)] -= 1
-        return True
-
-    def _attempt(self) -> LoanAnswer:
-        """Run one transaction to its end: lock, look for an earlier answer, decide, lend, commit."""
-        request = self._request
-        customer_id = request.application.customer_id
-        with self._store.transaction() as transaction:
-            # The lock comes first: it waits for whatever a lost connection left behind, and looking the key up before
-            # it would let two twins both find nothing, or deadlock.
-            transaction.lock_customer(customer_id)
-            answer = self._earlier_answer(transaction)
-            self._outcome_unknown = False
-            if answer is not None:
-                return answer
-            record = transaction.credit_record(customer_id, self._today)
-            decision = decide(request.application, assess(record, self._today))
-            if not decision.approved:
-                if request.idempotency_key is not None:
-                    self._require(MIN_SECONDS_TO_COMMIT)
-                    transaction.add_decline(request, decision)
-                    transaction.commit()
-                return LoanAnswer(decision, None)
-            self._require(MIN_SECONDS_TO_COMMIT)
-            self._marker = self._scores.announce_write(customer_id, self._marker)
-            loan_id = transaction.add_loan(request, decision, self._today)
-            transaction.add_invalidation(customer_id, self._marker)
+def _lend(
+    request: LoanRequest, transaction: LoanTransaction, tries: Tries, write: CacheWrite, today: date
+) -> LoanResult:
+    """Run one transaction to its end: lock, look for an earlier result, decide, lend, commit."""
+    customer_id = request.application.customer_id
+    # The lock comes first: it waits for whatever a lost connection left behind, and looking the key up before it would
+    # let two twins both find nothing, or deadlock.
+    transaction.lock_customer(customer_id)
+    earlier = _earlier_result(request, transaction, in_doubt=tries.in_doubt)
+    tries.looked()
+    if earlier is not None:
+        return _replayed(request, earlier)
+    decision = decide(request.application, assess(transaction.credit_record(customer_id, today), today))
+    if not decision.approved:
+        if request.idempotency_key is not None:
+            tries.require_time_to_commit()
+            transaction.add_decline(request, decision)
             transaction.commit()
-            return LoanAnswer(decision, loan_id)
+        return LoanResult(decision, None)
+    tries.require_time_to_commit()
+    marker = write.begin()
+    loan_id = transaction.add_loan(request, decision, today)
+    transaction.add_invalidation(customer_id, marker)
+    transaction.commit()
+    return LoanResult(decision, loan_id)
 
-    def _earlier_answer(self, transaction: LoanTransaction) -> LoanAnswer | None:
-        """Return the answer that this request, or one with its key, has come to already."""
-        request = self._request
-        if self._outcome_unknown:
-            own = transaction.answer_to_request(request.application.customer_id, request.request_id)
-            if own is not None:
-                return LoanAnswer(own.decision, own.loan_id)
-        earlier = None if request.idempotency_key is None else transaction.answer_to_key(request.idempotency_key)
-        if earlier is None:
-            return None
-        if earlier.application != request.application:
-            raise IdempotencyMismatchError
-        return LoanAnswer(earlier.decision, earlier.loan_id, replayed=earlier.request_id != request.request_id)
+
+def _earlier_result(request: LoanRequest, transaction: LoanTransaction, *, in_doubt: bool) -> EarlierResult | None:
+    """Return the result that this request, or one with its key, has had already."""
+    own = None
+    if in_doubt:
+        own = transaction.result_of_request(request.application.customer_id, request.request_id)
+    if own is not None or request.idempotency_key is None:
+        return own
+    return transaction.result_of_key(request.idempotency_key)
+
+
+def _replayed(request: LoanRequest, earlier: EarlierResult) -> LoanResult:
+    if earlier.application != request.application:
+        raise IdempotencyMismatchError
+    return LoanResult(earlier.decision, earlier.loan_id, replayed=earlier.request_id != request.request_id)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from lending.domain.scoring import CreditProfile, assess
-from lending.ports import CachedProfile, CacheKeeper, LoanStore, Outbox
+from lending.ports import BulkScoreCache, CachedProfile, LoanStore, Outbox
 
 BATCH = 500
 SAMPLE = 50
@@ -37,7 +37,7 @@ class CacheRefresh:
 
     outbox: Outbox
     store: LoanStore
-    keeper: CacheKeeper
+    cache: BulkScoreCache
     today: date
     seconds_left: Callable[[], float]
     report: RefreshReport = field(default_factory=RefreshReport)
@@ -56,7 +56,7 @@ class CacheRefresh:
         try:
             while self.seconds_left() > MIN_SECONDS_TO_GO_ON:
                 with self.outbox.batch(BATCH) as batch:
-                    self.keeper.finish_writes(batch.invalidations)
+                    self.cache.finish_writes(batch.invalidations)
                     batch.confirm()
                 self.report.swept += len(batch.invalidations)
                 if len(batch.invalidations) < BATCH:
@@ -67,23 +67,23 @@ class CacheRefresh:
     def warm(self) -> None:
         """Renew the entries that were asked for in their last hour, hundreds with one statement."""
         while self.seconds_left() > MIN_SECONDS_TO_GO_ON:
-            customer_ids = self.keeper.pop_expiring(BATCH)
-            entries = self.keeper.entries(customer_ids, self.today)
+            customer_ids = self.cache.pop_expiring(BATCH)
+            entries = self.cache.entries(customer_ids, self.today)
             # Read after the entries were seen: one is replaced only while it is still the very same.
             fresh = self._fresh_profiles(entries)
             known = [entry for entry in entries if entry.profile.customer_id in fresh]
-            self.report.warmed += self.keeper.replace([(entry, fresh[entry.profile.customer_id]) for entry in known])
+            self.report.warmed += self.cache.replace([(entry, fresh[entry.profile.customer_id]) for entry in known])
             if len(customer_ids) < BATCH:
                 break
 
     def inspect(self) -> None:
         """Hold a sample of entries against the store, and drop what is not what it says."""
-        entries = self.keeper.sample(SAMPLE, self.today)
+        entries = self.cache.sample(SAMPLE, self.today)
         fresh = self._fresh_profiles(entries)
         wrong = [entry for entry in entries if not _same(entry.profile, fresh.get(entry.profile.customer_id))]
         self.report.inspected += len(entries)
         # An entry that went meanwhile proves nothing; one that still stands after the read was wrong at the read.
-        self.report.mismatches += self.keeper.discard(wrong)
+        self.report.mismatches += self.cache.discard(wrong)
 
     def _fresh_profiles(self, entries: Sequence[CachedProfile]) -> dict[int, CreditProfile]:
         customer_ids = [entry.profile.customer_id for entry in entries]

@@ -1,0 +1,76 @@
+"""How often and how long one request tries to lend, and what it must find out before it may give up."""
+
+from collections.abc import Callable
+
+from lending.errors import (
+    ConnectionLostError,
+    OutcomeUnknownError,
+    RequestInProgressError,
+    StoreUnavailableError,
+    TransactionConflictError,
+)
+from lending.patience import Patience
+
+MAX_CONFLICTS = 3
+MAX_LOST_CONNECTIONS = 1
+NO_TIME_LEFT = "There is not enough time left to make a loan."
+
+
+class Tries:
+    """The tries of one request.
+
+    Args:
+        seconds_left: Tells how long the function may still run.
+        pause: Waits for a random time up to the seconds that it is given.
+        patience: The limits.
+    """
+
+    def __init__(self, seconds_left: Callable[[], float], pause: Callable[[float], None], patience: Patience) -> None:
+        self._seconds_left = seconds_left
+        self._pause = pause
+        self._patience = patience
+        self._left: dict[type[Exception], int] = {
+            TransactionConflictError: MAX_CONFLICTS,
+            ConnectionLostError: MAX_LOST_CONNECTIONS,
+        }
+        self.in_doubt = False
+        """Whether a commit was sent whose reply never came, and nobody has looked since."""
+
+    def require_time_to_begin(self) -> None:
+        """Give up rather than begin a transaction that could be cut off while it waits.
+
+        Raises:
+            OutcomeUnknownError: There is no time to find out what became of an earlier try.
+            StoreUnavailableError: Nothing was done.
+        """
+        if self._seconds_left() < self._patience.time_to_begin:
+            raise OutcomeUnknownError if self.in_doubt else StoreUnavailableError(NO_TIME_LEFT)
+
+    def require_time_to_commit(self) -> None:
+        """Give up, while nothing is done yet, rather than be cut off before the answer.
+
+        Raises:
+            StoreUnavailableError: Nothing was done.
+        """
+        if self._seconds_left() < self._patience.time_to_commit:
+            raise StoreUnavailableError(NO_TIME_LEFT)
+
+    def looked(self) -> None:
+        """End the doubt: under the lock, the store has told what became of the earlier tries."""
+        self.in_doubt = False
+
+    def failed(self, failure: Exception) -> None:
+        """Pause before the next try, or raise the failure when there is to be none."""
+        if isinstance(failure, OutcomeUnknownError):
+            self.in_doubt = True
+        elif not self._worth_another_try(failure):
+            raise failure
+        self._pause(self._patience.pause_while_away if self.in_doubt else self._patience.pause_after_conflict)
+
+    def _worth_another_try(self, failure: Exception) -> bool:
+        if self.in_doubt and isinstance(failure, StoreUnavailableError | RequestInProgressError):
+            return True  # until somebody has looked, time alone is the limit
+        if self._left.get(type(failure), 0) == 0:
+            return False
+        self._left[type(failure)] -= 1
+        return True

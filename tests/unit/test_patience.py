@@ -1,0 +1,46 @@
+"""The waits of the service fit into each other, or there is no service."""
+
+from dataclasses import FrozenInstanceError, replace
+from typing import Any
+
+import pytest
+
+from lending.patience import Patience
+
+
+@pytest.mark.parametrize(
+    ("waits", "rule"),
+    [
+        ({"lock_wait": 5}, "lock_wait < database_reply"),
+        ({"lock_wait": 6, "time_to_begin": 7}, "lock_wait < database_reply"),
+        ({"database_reply": 10}, "database_reply < FUNCTION_SECONDS"),
+        ({"time_to_begin": 2.9}, "lock_wait <= time_to_begin"),
+        ({"time_to_commit": 3}, "time_to_commit < time_to_begin"),
+        ({"database_idle": 300}, "database_idle < database_server_idle"),
+        ({"database_server_idle": 900}, "database_server_idle < marker"),
+        ({"marker": 300}, "database_server_idle < marker"),
+        ({"cache_slow": 0.2}, "cache_slow <= cache_reply"),
+    ],
+)
+def test_waits_that_do_not_fit_are_refused_with_the_rule(waits: dict[str, Any], rule: str) -> None:
+    with pytest.raises(ValueError, match=rule):
+        replace(Patience(), **waits)
+
+
+@pytest.mark.parametrize("waits", [{"time_to_begin": 3}, {"cache_slow": 0.15}])
+def test_waits_that_just_fit_are_taken(waits: dict[str, Any]) -> None:
+    assert replace(Patience(), **waits) is not None
+
+
+def test_relaxed_waits_for_the_cache_alone_are_longer() -> None:
+    relaxed, usual = Patience.relaxed(), Patience()
+
+    differing = {name for name in Patience.__slots__ if getattr(relaxed, name) != getattr(usual, name)}
+
+    assert differing == {"cache_reply", "cache_slow", "cache_peek", "cache_write"}
+    assert all(getattr(relaxed, name) > getattr(usual, name) for name in differing)
+
+
+def test_nobody_changes_it() -> None:
+    with pytest.raises(FrozenInstanceError):
+        Patience().lock_wait = 4  # type: ignore[misc]
