@@ -10,7 +10,7 @@ from benchmarks.results import Table
 from benchmarks.stores import Stores
 from functions.refresh_cache import app as refresh_cache
 from lending import wiring
-from lending.adapters.redis_scores import EXPIRING, TTL_SECONDS, key_of
+from lending.adapters.redis_scores import TTL_SECONDS
 from lending.adapters.score_document import to_document
 from lending.domain.scoring import assess
 from local.front.lambda_context import LambdaContext
@@ -33,11 +33,15 @@ def fill_cache(stores: Stores, customer_ids: Sequence[int]) -> Table:
         records = wiring.loan_store().credit_records(customer_ids[start : start + BATCH], today)
         with stores.cache.pipeline(transaction=False) as pipeline:
             for record in records:
-                pipeline.set(key_of(record.customer_id), to_document(assess(record, today)), ex=TTL_SECONDS)
+                pipeline.set(
+                    wiring.keyspace().entry(record.customer_id),
+                    to_document(assess(record, today), wiring.keyspace().mark),
+                    ex=TTL_SECONDS,
+                )
             pipeline.execute()
     sampled = customer_ids[:: max(1, len(customer_ids) // SAMPLED_KEYS)]
-    usage = [int(stores.cache.memory_usage(key_of(customer_id)) or 0) for customer_id in sampled]
-    lengths = [int(stores.cache.strlen(key_of(customer_id))) for customer_id in sampled]
+    usage = [int(stores.cache.memory_usage(wiring.keyspace().entry(customer_id)) or 0) for customer_id in sampled]
+    lengths = [int(stores.cache.strlen(wiring.keyspace().entry(customer_id))) for customer_id in sampled]
     return Table(
         "Memory of the cached entries",
         ["entries", "document bytes", "MEMORY USAGE bytes", "used_memory / entries"],
@@ -62,7 +66,7 @@ def refresh_in_bulk(stores: Stores, customer_ids: Sequence[int]) -> Table:
     before_mib = _resident_mib()
     sweep_seconds = _refresh("swept", len(ids))
     fill_cache(stores, ids)
-    stores.cache.sadd(EXPIRING, *ids)
+    stores.cache.sadd(wiring.keyspace().expiring, *ids)
     warm_seconds = _refresh("warmed", len(ids))
     return Table(
         "One run of refresh_cache",

@@ -12,7 +12,7 @@ import psutil
 import redis
 
 from db.migrate import migrate
-from lending.adapters.redis_scores import key_of
+from lending import wiring
 from local.servers.mysql_server import start_mysql
 from local.servers.owners import disown_all, own_folder
 from local.servers.process import recorded_process
@@ -26,7 +26,7 @@ SALARY = APPROVED_LIMIT = Decimal(9_000_000_000)
 CURRENT_LOANS_IN = 10
 """Of so many loans one is current, the others were repaid."""
 
-INSERT_CUSTOMER = "INSERT INTO customers VALUES (%s, 'Asha', 'Test', 40, %s, %s, %s, 0)"
+INSERT_CUSTOMER = "INSERT INTO customers VALUES (%s, 'Asha', 'Test', 40, %s, %s, %s, 0, 0)"
 INSERT_LOAN = """
 INSERT INTO loans (customer_id, loan_amount, tenure, interest_rate, monthly_repayment, emis_paid_on_time, start_date,
                    end_date, status) VALUES (%s, %s, %s, 10, %s, %s, %s, %s, %s)
@@ -51,7 +51,7 @@ class Stores:
 
     def forget(self, customer_id: int) -> None:
         """Drop a cached score."""
-        self.cache.delete(key_of(customer_id))
+        self.cache.delete(wiring.keyspace().entry(customer_id))
 
     def status(self, variable: str) -> int:
         """Return one of the database server's own counts."""

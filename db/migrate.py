@@ -47,7 +47,16 @@ DONE_BEFORE = {
     ER.DUP_KEYNAME,
     1826,  # a foreign key of this name exists
     3822,  # MySQL: a check constraint of this name exists
+    ER.TRG_ALREADY_EXISTS,
 }
+
+
+NO_TRIGGERS_BESIDE_A_BINARY_LOG = 1419
+NO_TRIGGERS = (
+    "this account may not make triggers while the server writes a binary log: set log_bin_trust_function_creators = 1 "
+    "(on RDS in the parameter group), or migrate with an account that has SUPER"
+)
+NEEDS_TRIGGER = "this account needs the TRIGGER privilege on the database: GRANT TRIGGER ON its tables to it"
 
 
 class MigrationError(Exception):
@@ -67,6 +76,7 @@ def migrate(connection: "pymysql.Connection[Cursor]", folder: Path = FOLDER) -> 
         MigrationError: An applied file was edited or is gone, or a statement fails.
     """
     with _alone(connection):
+        _refuse_statement_binlog(connection)
         with connection.cursor() as cursor:
             cursor.execute(HISTORY)
         _refuse_rewritten_history(connection, folder)
@@ -97,7 +107,7 @@ def _apply(connection: "pymysql.Connection[Cursor]", path: Path) -> bool:
                 cursor.execute(statement)
             except pymysql.MySQLError as exc:
                 if number > begun or exc.args[0] not in DONE_BEFORE:
-                    raise MigrationError(f"{path.name}, statement {number}: {exc.args[-1]}") from exc
+                    raise MigrationError(f"{path.name}, statement {number}: {_why(exc)}") from exc
             cursor.execute("UPDATE schema_migrations SET statements_done = %s WHERE version = %s", (number, version))
             connection.commit()
         # The checksum again: a file that broke off may have been mended since.
@@ -107,6 +117,25 @@ def _apply(connection: "pymysql.Connection[Cursor]", path: Path) -> bool:
         )
         connection.commit()
     return True
+
+
+def _why(exc: pymysql.MySQLError) -> str:
+    """Return the failure of a statement in words that say what to do."""
+    code, message = exc.args[0], str(exc.args[-1])
+    if code == NO_TRIGGERS_BESIDE_A_BINARY_LOG:
+        return NO_TRIGGERS
+    if code == ER.TABLEACCESS_DENIED_ERROR and message.startswith("TRIGGER command"):
+        return NEEDS_TRIGGER
+    return message
+
+
+def _refuse_statement_binlog(connection: "pymysql.Connection[Cursor]") -> None:
+    """Refuse a server on which every loan would fail (1665): READ COMMITTED cannot be logged by statement."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT @@global.log_bin, @@global.binlog_format")
+        ((log_bin, binlog_format),) = cursor.fetchall()
+    if log_bin and binlog_format == "STATEMENT":
+        raise MigrationError("the server has binlog_format=STATEMENT, with which no loan can be made: set ROW or MIXED")
 
 
 def _refuse_rewritten_history(connection: "pymysql.Connection[Cursor]", folder: Path) -> None:

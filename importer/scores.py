@@ -20,7 +20,7 @@ def drop_void_scores(today: date) -> None:
         outbox=wiring.outbox(),
         store=wiring.loan_store(),
         cache=wiring.bulk_score_cache(),
-        today=today,
+        today=lambda: today,
         seconds_left=lambda: math.inf,
     )
     try:

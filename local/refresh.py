@@ -1,28 +1,34 @@
-"""Runs refresh_cache as its schedule does in AWS: `python -m local.refresh`, once or, for `make run`, every minute."""
+"""Runs refresh_cache: `python -m local.refresh` sweeps once; for `make run` it goes on, as its schedule does in AWS."""
 
 import argparse
 import os
 import sys
 import time
+from threading import Thread
 
 from functions.refresh_cache.app import lambda_handler
+from lending.config import MAX_SWEEP_SECONDS
 from local.front.lambda_context import LambdaContext
 
-TIMEOUT_SECONDS = 50
-"""`Timeout` of the function in template.yaml."""
+TIMEOUT_SECONDS = 70
+"""The function sweeps until ten seconds before its time is over: for a minute."""
 POLL_SECONDS = 0.5
 
 
-def every(seconds: float) -> None:
-    """Refresh again and again, until the process that started this one is gone."""
+def go_on() -> None:
+    """Refresh without a break, until the process that started this one is gone."""
     starter = os.getppid()
+    Thread(target=_again_and_again, daemon=True).start()
     while os.getppid() == starter:
-        due_at = time.monotonic() + seconds
+        time.sleep(POLL_SECONDS)
+
+
+def _again_and_again() -> None:
+    while True:
         try:
             refresh()
         except Exception as exc:  # noqa: BLE001 - as in AWS, the next minute brings the next run
             print(f"refresh_cache failed: {exc}")
-        while time.monotonic() < due_at and os.getppid() == starter:
             time.sleep(POLL_SECONDS)
 
 
@@ -34,13 +40,14 @@ def refresh() -> dict[str, int]:
 def main() -> None:
     """Carry out the command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--every", type=float, metavar="SECONDS", help="go on until the starter ends")
-    seconds = parser.parse_args().every
+    parser.add_argument("--go-on", action="store_true", help="until the starter ends")
+    options = parser.parse_args()
     try:
-        if seconds is None:
-            print(", ".join(f"{name} {count}" for name, count in refresh().items()))
+        if options.go_on:
+            go_on()
         else:
-            every(seconds)
+            os.environ["SWEEP_SECONDS"] = str(MAX_SWEEP_SECONDS)
+            print(", ".join(f"{name} {count}" for name, count in refresh().items()))
     except KeyboardInterrupt:
         sys.exit(130)
 

@@ -8,11 +8,15 @@ from decimal import Decimal
 from itertools import count
 from typing import Any, NamedTuple
 
+from lending.adapters.keyspace import Keyspace
 from lending.domain.eligibility import Decision
 from lending.domain.loans import CreditRecord, LoanRequest, end_of_tenure
 from lending.domain.scoring import CreditProfile
 from lending.errors import CustomerNotFoundError, StoreUnavailableError
-from lending.ports import BypassReason, EarlierResult, Invalidation, LookUp
+from lending.ports import MARKER, BypassReason, EarlierResult, Fill, Invalidation, LookUp, Reading, marker_of
+
+KEYSPACE = Keyspace(database=0, prefix="", mark="test")
+"""Of doubles of Redis, which have one database."""
 
 
 class Loan(NamedTuple):
@@ -32,6 +36,7 @@ class Customer(NamedTuple):
 
     monthly_salary: Decimal
     approved_limit: Decimal
+    on_hold: bool = False
 
 
 def a_loan(**fields: Any) -> Loan:
@@ -55,6 +60,7 @@ def credit_record(customer_id: int, customer: Customer, loans: list[Loan], today
         customer_id=customer_id,
         monthly_salary=customer.monthly_salary,
         approved_limit=customer.approved_limit,
+        on_hold=customer.on_hold,
         loans=len(loans),
         emis_paid_on_time=sum(loan.emis_paid_on_time for loan in loans),
         tenure_months=sum(loan.tenure for loan in loans),
@@ -75,19 +81,21 @@ class FakeLoanStore:
     answers: list[tuple[LoanRequest, EarlierResult]] = field(default_factory=list)
     invalidations: list[Invalidation] = field(default_factory=list)
     away: bool = False
+    from_writer: bool = True
     reads: int = 0
     _ids: Iterator[int] = field(default_factory=lambda: count(1))
 
-    def credit_record(self, customer_id: int, today: date) -> CreditRecord:
+    def credit_record(self, customer_id: int, today: date) -> Reading:
         if self.away:
             raise StoreUnavailableError("The loan store is away or busy.")
         if customer_id not in self.customers:
             raise CustomerNotFoundError(customer_id)
         self.reads += 1
-        return credit_record(customer_id, self.customers[customer_id], self.loans.get(customer_id, []), today)
+        record = credit_record(customer_id, self.customers[customer_id], self.loans.get(customer_id, []), today)
+        return Reading(record, self.from_writer)
 
     def credit_records(self, customer_ids: Sequence[int], today: date) -> list[CreditRecord]:
-        return [self.credit_record(customer_id, today) for customer_id in customer_ids if customer_id in self.customers]
+        return [self.credit_record(c, today).record for c in customer_ids if c in self.customers]
 
     @contextmanager
     def transaction(self) -> Iterator["FakeTransaction"]:
@@ -110,7 +118,7 @@ class FakeTransaction:
             raise CustomerNotFoundError(customer_id)
 
     def credit_record(self, customer_id: int, today: date) -> CreditRecord:
-        return self._store.credit_record(customer_id, today)
+        return self._store.credit_record(customer_id, today).record
 
     def result_of_key(self, idempotency_key: bytes) -> EarlierResult | None:
         return next((a for r, a in self._store.answers if r.idempotency_key == idempotency_key), None)
@@ -133,13 +141,12 @@ class FakeTransaction:
         loan_id = next(self._store._ids)
         self._loans.append((application.customer_id, loan))
         self._answers.append((request, EarlierResult(application, decision, loan_id, request.request_id)))
+        # As the database's trigger does.
+        self._invalidations.append(Invalidation(application.customer_id, (marker_of(request.request_id),)))
         return loan_id
 
     def add_decline(self, request: LoanRequest, decision: Decision) -> None:
         self._answers.append((request, EarlierResult(request.application, decision, None, request.request_id)))
-
-    def add_invalidation(self, customer_id: int, write_token: bytes) -> None:
-        self._invalidations.append(Invalidation(customer_id, write_token))
 
     def commit(self) -> None:
         self._store.invalidations.extend(self._invalidations)
@@ -175,25 +182,26 @@ class FakeScoreCache:
         valid = isinstance(held, CreditProfile) and held.as_of <= today <= held.valid_through
         return LookUp(held if valid and isinstance(held, CreditProfile) else None)
 
-    def fill(self, lease: bytes, profile: CreditProfile) -> bool:
-        if self.away or self.held.get(profile.customer_id) != lease:
-            return False
+    def fill(self, lease: bytes, profile: CreditProfile) -> Fill:
+        if self.away:
+            return Fill.FAILED
+        if self.held.get(profile.customer_id) != lease:
+            return Fill.TOO_LATE
         self.held[profile.customer_id] = profile
-        return True
+        return Fill.STORED
 
-    def begin_write(self, customer_id: int, again: bytes | None = None) -> bytes:
-        token = again or b"write:%d" % next(self._tokens)
+    def begin_write(self, customer_id: int, marker: bytes) -> bool:
         if not self.away:
-            self.held[customer_id] = token
-        return token
-
-    def finish_write(self, customer_id: int, token: bytes) -> bool:
-        held = self.held.get(customer_id)
-        another_writes = isinstance(held, bytes) and held.startswith(b"write:") and held != token
-        if not self.away and not another_writes:
-            self.held.pop(customer_id, None)
+            self.held[customer_id] = marker
         return not self.away
 
-    def retract_write(self, customer_id: int, token: bytes) -> None:
-        if not self.away and self.held.get(customer_id) == token:
+    def finish_write(self, customer_id: int, marker: bytes, *, wait: bool = True) -> bool:
+        held = self.held.get(customer_id)
+        another_writes = isinstance(held, bytes) and held.startswith(MARKER) and held != marker
+        if not self.away and not another_writes:
+            self.held.pop(customer_id, None)
+        return wait and not self.away
+
+    def retract_write(self, customer_id: int, marker: bytes) -> None:
+        if not self.away and self.held.get(customer_id) == marker:
             del self.held[customer_id]

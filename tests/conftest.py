@@ -23,6 +23,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+SWEEP_ONCE = {"SWEEP_SECONDS": "60"}
+
+
 @pytest.fixture(scope="session")
 def server_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder for the private servers of this process."""
@@ -82,5 +85,6 @@ def service(database: Database, redis_server: Server, monkeypatch: pytest.Monkey
     monkeypatch.setattr(wiring, "today", lambda: TODAY)
     # A busy machine may well be slower than a cache that is worth its while; outages have tests of their own.
     use_patience(monkeypatch, Patience.relaxed())
-    with wired(database.environment | redis_server.environment, monkeypatch):
+    # A test that refreshes the cache sweeps once, and not for a minute.
+    with wired(database.environment | redis_server.environment | SWEEP_ONCE, monkeypatch):
         yield Service()

@@ -8,28 +8,28 @@ from lending.use_cases.refresh_cache import CacheRefresh, RefreshReport
 
 
 def lambda_handler(_event: object, context: Any) -> dict[str, int]:
-    """Sweep, warm and inspect; return what was done.
+    """Sweep and warm until the time is over, and inspect; return what was done.
 
     Raises:
-        Exception: What kept a step from its end, after the others have run and all is reported.
+        Exception: What kept a step from its end when it was last tried, after all is reported.
     """
     report = CacheRefresh(
         outbox=wiring.outbox(),
         store=wiring.loan_store(),
         cache=wiring.bulk_score_cache(),
-        today=wiring.today(),
+        today=wiring.today,
         seconds_left=lambda: context.get_remaining_time_in_millis() / 1000,
-    ).run()
+    ).run(wiring.pause_between_sweeps)
     for mismatch in report.mismatches:
         # A broken promise. Whose, and of which day; the amounts are nobody's business in a log.
         profile = mismatch.profile
         about = {"customer_id": profile.customer_id, "credit_score": profile.credit_score, "as_of": str(profile.as_of)}
         logger.error("A cached profile was not what the store says", extra=about)
-    for failure in report.failures:
-        logger.error("A step of the refresh failed", exc_info=failure)
+    for step, failure in report.failures.items():
+        logger.error("A step of the refresh failed", exc_info=failure, extra={"step": step})
     _count(report)
     if report.failures:
-        raise report.failures[0]
+        raise next(iter(report.failures.values()))
     return {
         "swept": report.swept,
         "oldest_seconds": report.oldest_seconds or 0,

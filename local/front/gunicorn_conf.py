@@ -37,9 +37,6 @@ control_socket_disable = True
 
 PROBE_USER_AGENT = "readiness probe"
 
-REFRESH_SECONDS = 60
-"""How often the schedule of template.yaml runs refresh_cache."""
-
 _schedule: list["subprocess.Popen[bytes]"] = []
 PARENT_CHECK_SECONDS = 1
 
@@ -61,7 +58,7 @@ class Master(Protocol):
 
 def on_starting(_server: object) -> None:
     """Start what stands for the schedule, beside the workers."""
-    command = [sys.executable, "-m", "local.refresh", "--every", str(REFRESH_SECONDS)]
+    command = [sys.executable, "-m", "local.refresh", "--go-on"]
     with Path(os.environ["LAMBDA_LOG"]).open("a", encoding="utf-8") as log:
         _schedule.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log))
 

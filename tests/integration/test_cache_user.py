@@ -56,7 +56,7 @@ def service(
         put_login(secrets, CACHE_SECRET, USER, PASSWORD)
         stores = database.environment | guarded_redis.environment | secrets.environment
         use_patience(monkeypatch, Patience.relaxed())
-        with wired(stores | {"REDIS_SECRET_ID": CACHE_SECRET}, monkeypatch):
+        with wired(stores | {"REDIS_SECRET_ID": CACHE_SECRET, "SWEEP_SECONDS": "60"}, monkeypatch):
             yield Service()
 
 

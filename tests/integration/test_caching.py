@@ -66,13 +66,15 @@ def test_the_cached_document_explains_itself(service: Service, redis_client: red
     document = json.loads(redis_client.get("credit_score:1001") or b"")
 
     assert document == {
-        "v": 1,
+        "v": 2,
+        "db": wiring.settings().db_mark,
         "customer_id": 1001,
         "credit_score": 48,
         "components": {"punctuality": "35.00", "experience": "6.00", "activity": "0.00", "volume": "7.50"},
         "loans": 3,
         "monthly_salary": "90000.00",
         "approved_limit": "3000000.00",
+        "on_hold": False,
         "current_amount": "0.00",
         "current_installments": "0.00",
         "as_of": "2024-06-15",
@@ -191,7 +193,7 @@ def test_a_lease_whose_reader_never_comes_back_ends_by_itself(service: Service, 
 
 @pytest.mark.usefixtures("service")
 def test_a_marker_outlives_every_transaction_and_no_more(redis_client: redis.Redis, asha: int) -> None:
-    wiring.score_cache().begin_write(asha)
+    wiring.score_cache().begin_write(asha, b"write:r1")
 
     # The database ends a transaction whose client has vanished after 300 s.
     assert 300_000 < redis_client.pttl("credit_score:1001") <= 900_000

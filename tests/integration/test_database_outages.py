@@ -37,7 +37,7 @@ TOO_MUCH = 9000000
 LOCK_CUSTOMER = "SELECT 1 FROM customers WHERE customer_id = %s FOR UPDATE"
 
 WAITING_FOR_CUSTOMER = """
-SELECT 1 FROM information_schema.processlist WHERE info LIKE '%%FROM customers%%FOR UPDATE%%' AND id <> CONNECTION_ID()
+SELECT 1 FROM information_schema.processlist WHERE info LIKE '%%JOIN customers%%FOR UPDATE%%' AND id <> CONNECTION_ID()
 """
 
 MAX_CONNECTIONS = 10  # as few as MariaDB can be made to take
@@ -322,7 +322,7 @@ class Secret:
 
 def test_a_rotated_password_is_fetched_again(service: Service, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     secret = Secret(server.environment["DB_USER"], "old", server.environment["DB_PASSWORD"])
-    monkeypatch.setattr(aws_secrets, "SecretsManagerLogin", lambda *_: secret)
+    monkeypatch.setattr(aws_secrets, "SecretsManagerLogin", lambda *_, **__: secret)
 
     with wired({"DB_SECRET_ID": "database"}, monkeypatch):
         check = service.check(UNCACHED)
@@ -337,7 +337,7 @@ def test_a_password_refused_again_is_an_outage(
     post: Post, service: Service, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     secret = Secret(server.environment["DB_USER"], "old", "older", "oldest")
-    monkeypatch.setattr(aws_secrets, "SecretsManagerLogin", lambda *_: secret)
+    monkeypatch.setattr(aws_secrets, "SecretsManagerLogin", lambda *_, **__: secret)
 
     with wired({"DB_SECRET_ID": "database"}, monkeypatch):
         answer = post(service, UNCACHED)

@@ -168,6 +168,7 @@ REFUSED: dict[str, tuple[str, dict[str, object]]] = {
     "customers_customer_id": ("customers", {"customer_id": 0}),
     "customers_monthly_salary": ("customers", {"monthly_salary": "-0.01"}),
     "customers_approved_limit": ("customers", {"approved_limit": "-0.01"}),
+    "customers_on_hold": ("customers", {"on_hold": 2}),
     "customers_current_debt": ("customers", {"current_debt": "-0.01"}),
     "loans_loan_amount": ("loans", {"loan_amount": 0}),
     "loans_tenure": ("loans", {"tenure": 0, "emis_paid_on_time": 0}),

@@ -79,7 +79,7 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """The day is TODAY, and Redis may take its time: outages have tests of their own."""
     monkeypatch.setattr(wiring, "today", lambda: TODAY)
     # Tests rotate faster than anybody else.
-    use_patience(monkeypatch, replace(Patience.relaxed(), cache_connect=2, login_refetch=-1))
+    use_patience(monkeypatch, replace(Patience.relaxed(), cache_connect=2, login_refetch=-1, cache_login_retry=-1))
     return monkeypatch
 
 

@@ -14,7 +14,7 @@ INSTALLMENT = Decimal("8884.88")
 SALARY_FOR_ONE = 2 * INSTALLMENT + 1
 """Half of it carries one such loan, and not a second."""
 
-ADD_CUSTOMER = "INSERT INTO customers VALUES (%s, 'Asha', 'Test', 40, %s, %s, 9999999999, 0)"
+ADD_CUSTOMER = "INSERT INTO customers VALUES (%s, 'Asha', 'Test', 40, %s, %s, 9999999999, 0, 0)"
 ADD_LOAN = (
     "INSERT INTO loans (customer_id, loan_amount, tenure, interest_rate, monthly_repayment, emis_paid_on_time,"
     " start_date, end_date, status) VALUES (%s, 100000, 12, 12, 8884.88, 12, '2020-01-15', '2021-01-15', 'PAID')"

@@ -54,7 +54,7 @@ def run(connection: "pymysql.Connection[Cursor]", environments: Sequence[Environ
 
 def drop_the_lock() -> None:
     """Make an environment look for the customer without locking; a control that must overspend."""
-    mysql_loans.LOCK_CUSTOMER = mysql_loans.LOCK_CUSTOMER.removesuffix(" FOR UPDATE")
+    mysql_loans.LOCK_CUSTOMER = mysql_loans.LOCK_CUSTOMER.replace("FOR UPDATE", "")
 
 
 def _race(environments: Sequence[Environment], customer_id: int) -> list[Answer]:

@@ -12,7 +12,7 @@ from local.servers.server import Server
 from testkit.database import connect
 
 # As where there are backups: a COMMIT then has two phases, and a server that was killed in between must choose.
-WITH_BINARY_LOG = ("--log-bin=binlog", "--server-id=1")
+WITH_BINARY_LOG = ("--log-bin=binlog", "--server-id=1", "--binlog-format=ROW", "--log-bin-trust-function-creators=1")
 
 
 @contextmanager

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from lending import wiring
-from lending.adapters import mysql_connection
 from testkit.database import Database, connect
 from testkit.proxy import Action, Proxy
 from testkit.service import Answer, Service, use_patience, wired
@@ -60,7 +59,7 @@ def test_a_connection_that_the_server_killed_is_replaced(
 def test_a_connection_that_the_server_found_idle_is_replaced(
     service: Service, connection_ids: list[int], monkeypatch: pytest.MonkeyPatch, post: Post, status: int
 ) -> None:
-    monkeypatch.setattr(mysql_connection, "TIME_LIMITS", "SET SESSION wait_timeout = 1")
+    use_patience(monkeypatch, replace(wiring.patience, database_idle=0.9, database_server_idle=1))
     service.create(CUSTOMER, **APPLICATION)
     time.sleep(1.5)
 

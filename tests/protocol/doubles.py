@@ -9,17 +9,18 @@ from datetime import date
 from typing import Any
 
 from lending.adapters.breaker import Breaker
-from lending.adapters.redis_connection import Command, RedisConnection
-from lending.adapters.redis_scores import (
+from lending.adapters.redis_connection import Command, RedisConnection, Wait
+from lending.adapters.redis_scripts import (
     DELETE_IF_SAME,
     DELETE_UNLESS_MARKED,
     LEASE_IF_SAME,
     LOOK_UP,
     PEEK,
     SET_IF_SAME,
+    SET_MARKER,
 )
 from lending.domain.loans import CreditRecord
-from lending.ports import BypassReason, CacheAwayError, Invalidation
+from lending.ports import BypassReason, CacheAwayError, Invalidation, InvalidationBatch, LoanStore, Outbox, Reading
 from testkit.fakes import FakeLoanStore, FakeTransaction
 
 Step = Callable[..., None]
@@ -93,9 +94,13 @@ class RedisDouble:
         self._set(key, value)
         return 1
 
-    def finish(self, key: str, token: bytes) -> int:
+    def set_marker(self, key: str, marker: bytes, _seconds: int) -> int:
+        self._set(key, marker)
+        return 1
+
+    def finish(self, key: str, *markers: bytes) -> int:
         held = self.values.get(key, b"")
-        if held.startswith(b"write:") and held != token:
+        if held.startswith(b"write:") and held not in markers:
             return 0
         return self._del(key)
 
@@ -108,6 +113,7 @@ SCRIPTS: dict[str, Callable[..., Any]] = {
     PEEK: RedisDouble.peek,
     LEASE_IF_SAME: RedisDouble.replace,
     SET_IF_SAME: RedisDouble.fill,
+    SET_MARKER: RedisDouble.set_marker,
     DELETE_UNLESS_MARKED: RedisDouble.finish,
     DELETE_IF_SAME: RedisDouble.retract,
 }
@@ -125,7 +131,7 @@ class SteppedConnection(RedisConnection):
         self.delayed: list[Sequence[Any]] = []
         """Commands that the client has given up on and that have not arrived yet."""
 
-    def ask(self, *command: Any, patience: float | None = None) -> Any:
+    def ask(self, *command: Any, wait: Wait) -> Any:
         self._step("redis")
         fault = self._fault(command)
         if fault == "late":
@@ -136,8 +142,8 @@ class SteppedConnection(RedisConnection):
             raise CacheAwayError(BypassReason.UNAVAILABLE)
         return reply
 
-    def ask_all(self, commands: Sequence[Command], *, patience: float | None = None) -> list[Any]:
-        return [self.ask(*command) for command in commands]
+    def ask_all(self, commands: Sequence[Command], *, wait: Wait) -> list[Any]:
+        return [self.ask(*command, wait=wait) for command in commands]
 
 
 class LockingLoanStore(FakeLoanStore):
@@ -148,14 +154,14 @@ class LockingLoanStore(FakeLoanStore):
         self.locked = False
 
 
-class SteppedStore:
+class SteppedStore(LoanStore):
     """LoanStore of one actor: a step before whatever others could notice."""
 
     def __init__(self, store: LockingLoanStore, step: Step) -> None:
         self._store = store
         self._step = step
 
-    def credit_record(self, customer_id: int, today: date) -> CreditRecord:
+    def credit_record(self, customer_id: int, today: date) -> Reading:
         self._step("read")
         return self._store.credit_record(customer_id, today)
 
@@ -197,7 +203,7 @@ class SteppedTransaction(FakeTransaction):
             self._locking_store.locked = self._holds_lock = False
 
 
-class OutboxDouble:
+class OutboxDouble(Outbox, InvalidationBatch):
     """The outbox in memory; each batch is confirmed at its only pass."""
 
     def __init__(self, store: FakeLoanStore) -> None:
@@ -206,6 +212,7 @@ class OutboxDouble:
     @contextmanager
     def batch(self, limit: int) -> Iterator["OutboxDouble"]:
         self.invalidations: Sequence[Invalidation] = self._store.invalidations[:limit]
+        self.rows = len(self.invalidations)
         yield self
 
     def confirm(self) -> None:
@@ -213,3 +220,6 @@ class OutboxDouble:
 
     def oldest_seconds(self) -> int:
         return 0
+
+    def pending(self, customer_ids: Sequence[int]) -> set[int]:
+        return {i.customer_id for i in self._store.invalidations}

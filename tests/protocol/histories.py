@@ -24,13 +24,13 @@ from pathlib import Path
 import redis
 
 from db.migrate import migrate
-from lending.adapters.redis_scores import key_of
 from lending.adapters.score_document import from_document
+from lending.config import Settings
 from local.servers.mysql_server import start_mysql
 from local.servers.redis_server import start_redis
 from testkit.database import own_database
 from testkit.environments import Environment, EnvironmentKilledError
-from testkit.fakes import a_loan
+from testkit.fakes import KEYSPACE, a_loan
 from testkit.proxy import Action, Proxy
 from tests.protocol.interleavings import RICH, TODAY
 from tests.protocol.processes import PATIENCE_SECONDS, Seen, request, sweep, use_naive
@@ -113,7 +113,7 @@ class Cache:
 
     def entry(self, customer_id: int) -> bytes:
         """Return what lies under a customer's key."""
-        held = self._client(0).get(key_of(customer_id))
+        held = self._client(0).get(KEYSPACE.entry(customer_id))
         return held if isinstance(held, bytes) else b""
 
     def close(self) -> None:
@@ -154,7 +154,8 @@ class Lane:
         stack.callback(self._cache.close)
         self._database = stack.enter_context(own_database(dict(mysql), f"histories_{number}"))
         migrate(self._database.connection)
-        self._stores = self._database.environment | self._cache.environment
+        self._stores = self._database.environment | self._cache.environment | {"SWEEP_SECONDS": "60"}
+        self._mark = Settings.from_env(self._stores).db_mark
         self._seats = [self._seat() for _ in range(SEATS)]
         self._keeper = Environment(self._stores)
         stack.callback(self._keeper.close)
@@ -192,7 +193,7 @@ class Lane:
         if not self._naive:
             self._keeper.begin(sweep)
             self._keeper.result()
-        entry = from_document(self._cache.entry(customer_id), customer_id, TODAY)
+        entry = from_document(self._cache.entry(customer_id), customer_id, TODAY, self._mark)
         ((made,),) = self._database.execute("SELECT COUNT(*) FROM loans WHERE customer_id = %s", (customer_id,))
 
         with tally.lock:

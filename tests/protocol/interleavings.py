@@ -24,7 +24,7 @@ from typing import Any
 from greenlet import greenlet
 
 from lending.adapters.redis_bulk_scores import RedisBulkScoreCache
-from lending.adapters.redis_scores import RedisScoreCache, key_of
+from lending.adapters.redis_scores import RedisScoreCache
 from lending.adapters.score_document import from_document
 from lending.domain.loans import LoanApplication, LoanRequest
 from lending.domain.scoring import assess
@@ -34,7 +34,7 @@ from lending.use_cases.cache_use import CacheUse
 from lending.use_cases.check_eligibility import check_eligibility
 from lending.use_cases.create_loan import create_loan
 from lending.use_cases.refresh_cache import CacheRefresh
-from testkit.fakes import Customer, a_loan, credit_record
+from testkit.fakes import KEYSPACE, Customer, a_loan, credit_record
 from tests.protocol.doubles import (
     LockingLoanStore,
     OutboxDouble,
@@ -47,7 +47,7 @@ from tests.protocol.naive import NaiveScoreCache
 
 TODAY = date(2024, 6, 15)
 CUSTOMER_ID = 1001
-KEY = key_of(CUSTOMER_ID)
+KEY = KEYSPACE.entry(CUSTOMER_ID)
 RICH = Customer(monthly_salary=Decimal(9000000), approved_limit=Decimal(9000000000))
 APPLICATION = LoanApplication(CUSTOMER_ID, Decimal(100000), Decimal(12), 12)
 """What is asked for in every request."""
@@ -58,8 +58,8 @@ COMMANDS = {"r": 2, "w": 3, "k": 5}
 FORGOTTEN_WRITES = 3
 
 Protocol = Callable[[Any], ScoreCache]
-OURS: Protocol = partial(RedisScoreCache, patience=Patience())
-NAIVE: Protocol = NaiveScoreCache
+OURS: Protocol = partial(RedisScoreCache, keyspace=KEYSPACE, patience=Patience())
+NAIVE: Protocol = partial(NaiveScoreCache, keyspace=KEYSPACE, patience=Patience())
 
 
 def _score_after(loans: int) -> int:
@@ -76,8 +76,8 @@ class Killed(BaseException):
     """The end of a process, at whatever step it was; no `except Exception` sees it."""
 
 
-class KeeperOfOne(RedisBulkScoreCache):
-    """The keeper of a cache with one customer, whom it need not look for."""
+class BulkCacheOfOne(RedisBulkScoreCache):
+    """The cache in bulk, of a cache with one customer, whom it need not look for."""
 
     def sample(self, limit: int, today: date) -> list[CachedProfile]:
         return self.entries([CUSTOMER_ID], today)
@@ -163,7 +163,7 @@ class Run:
         # A failover may bring an older score back until the next sweep; nothing else may.
         broken = [f"S1 {actor.name}" for actor in [*self.actors, last] if actor.is_stale and not self._failover]
         self._sweep()
-        entry = from_document(self.redis.values.get(KEY, b""), CUSTOMER_ID, TODAY)
+        entry = from_document(self.redis.values.get(KEY, b""), CUSTOMER_ID, TODAY, KEYSPACE.mark)
         if entry is not None and entry.loans != len(self.store.loans[CUSTOMER_ID]):
             broken.append("S2")
         if self.accused and (self._fault is None or self._fault.kind == "killed"):
@@ -234,9 +234,9 @@ class Run:
         self.answered += 1
 
     def _keep(self, actor: Actor) -> None:
-        keeper = KeeperOfOne(actor.connection)
+        cache = BulkCacheOfOne(actor.connection, KEYSPACE, Patience())
         store = SteppedStore(self.store, actor.connection._step)
-        refresh = CacheRefresh(OutboxDouble(self.store), store, keeper, TODAY, lambda: 60)
+        refresh = CacheRefresh(OutboxDouble(self.store), store, cache, lambda: TODAY, lambda: 60)
         with suppress(Killed):
             for step in (refresh.warm, refresh.inspect):
                 with suppress(CacheAwayError):
@@ -258,8 +258,8 @@ class Run:
     def _sweep(self) -> None:
         if self._protocol is NAIVE:
             return
-        keeper = RedisBulkScoreCache(self._sound_connection())
-        CacheRefresh(OutboxDouble(self.store), self.store, keeper, TODAY, lambda: 60).sweep()
+        cache = RedisBulkScoreCache(self._sound_connection(), KEYSPACE, Patience())
+        CacheRefresh(OutboxDouble(self.store), self.store, cache, lambda: TODAY, lambda: 60).sweep()
 
 
 @dataclass

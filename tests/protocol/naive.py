@@ -1,51 +1,53 @@
 """The protocol that everybody writes first: set after a miss, delete after the commit. For comparison."""
 
 from datetime import date
-from typing import Any, Protocol
+from typing import Any
 
-from lending.adapters.redis_scores import TTL_SECONDS, key_of
+from lending.adapters.keyspace import Keyspace
+from lending.adapters.redis_connection import RedisConnection, Wait
+from lending.adapters.redis_scores import TTL_SECONDS
 from lending.adapters.score_document import from_document, to_document
 from lending.domain.scoring import CreditProfile
-from lending.ports import BypassReason, CacheAwayError, LookUp
+from lending.patience import Patience
+from lending.ports import BypassReason, CacheAwayError, Fill, LookUp, ScoreCache
 
 
-class Connection(Protocol):
-    """What the naive cache needs of a connection to Redis."""
-
-    def ask(self, *command: Any) -> Any:
-        """Return the reply to one command; raise CacheAwayError when there is none."""
-
-
-class NaiveScoreCache:
+class NaiveScoreCache(ScoreCache):
     """ScoreCache without leases or markers."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: RedisConnection, keyspace: Keyspace, patience: Patience) -> None:
         self._connection = connection
+        self._keyspace = keyspace
+        self._wait = Wait(total=patience.cache_total, reply=patience.cache_reply)
 
     def look_up(self, customer_id: int, today: date) -> LookUp:
-        answer = self.peek(customer_id, today)
-        return answer if answer.profile or answer.bypass else LookUp(None, lease=b"anybody")
+        found = self.peek(customer_id, today)
+        return found if found.profile or found.bypass else LookUp(None, lease=b"anybody")
 
     def peek(self, customer_id: int, today: date) -> LookUp:
         try:
-            return LookUp(from_document(self._connection.ask("GET", key_of(customer_id)) or b"", customer_id, today))
+            held = self._connection.ask("GET", self._keyspace.entry(customer_id), wait=self._wait)
         except CacheAwayError:
             return LookUp(None, bypass=BypassReason.UNAVAILABLE)
+        return LookUp(from_document(held or b"", customer_id, today, self._keyspace.mark))
 
-    def fill(self, lease: bytes, profile: CreditProfile) -> bool:
-        return self._tell("SET", key_of(profile.customer_id), to_document(profile), "EX", TTL_SECONDS)
+    def fill(self, lease: bytes, profile: CreditProfile) -> Fill:
+        document = to_document(profile, self._keyspace.mark)
+        stored = self._tell("SET", self._keyspace.entry(profile.customer_id), document, "EX", TTL_SECONDS)
+        return Fill.STORED if stored else Fill.FAILED
 
-    def begin_write(self, customer_id: int, again: bytes | None = None) -> bytes:
-        return b""
+    def begin_write(self, customer_id: int, marker: bytes) -> bool:
+        return True
 
-    def finish_write(self, customer_id: int, token: bytes) -> bool:
-        return self._tell("DEL", key_of(customer_id))
+    def finish_write(self, customer_id: int, marker: bytes, *, wait: bool = True) -> bool:
+        return self._tell("DEL", self._keyspace.entry(customer_id))
 
-    def retract_write(self, customer_id: int, token: bytes) -> None:
+    def retract_write(self, customer_id: int, marker: bytes) -> None:
         pass
 
     def _tell(self, *command: Any) -> bool:
         try:
-            return bool(self._connection.ask(*command))
+            self._connection.ask(*command, wait=self._wait)
         except CacheAwayError:
             return False
+        return True

@@ -16,10 +16,12 @@ from tests.protocol.naive import NaiveScoreCache
 PATIENCE_SECONDS = 0.5
 """How long a request waits for a lost reply."""
 PATIENCE = Patience(
+    time_to_answer=1.9,
+    cache_total=1.7,
     cache_connect=PATIENCE_SECONDS,
     cache_reply=PATIENCE_SECONDS,
     cache_peek=PATIENCE_SECONDS,
-    cache_write=PATIENCE_SECONDS,
+    cache_write=PATIENCE_SECONDS + 0.1,
     second_pass=-1,
 )
 
@@ -38,7 +40,7 @@ class Seen(NamedTuple):
 
 def use_naive() -> None:
     """Put the naive cache in the place of ours."""
-    wiring.score_cache = lambda: NaiveScoreCache(wiring.redis_connection())  # type: ignore[assignment]
+    wiring.score_cache = lambda: NaiveScoreCache(wiring.redis_connection(), wiring.keyspace(), wiring.patience)
 
 
 def request(path: str, customer_id: int, delay_seconds: float) -> Seen:

@@ -13,7 +13,7 @@ from db.migrate import migrate
 from lending.adapters.logins import GivenLogin
 from lending.adapters.mysql_connection import MySQLConnection
 from lending.adapters.mysql_loans import MySQLLoanStore
-from lending.adapters.redis_connection import RedisConnection
+from lending.adapters.redis_connection import RedisConnection, Wait
 from lending.adapters.redis_scores import RedisScoreCache
 from lending.config import Settings
 from lending.domain.loans import LoanApplication
@@ -23,10 +23,10 @@ from lending.use_cases.check_eligibility import check_eligibility
 from local.servers.mysql_server import start_mysql
 from local.servers.server import Server
 from testkit.database import Database, connect
-from testkit.fakes import Customer, a_loan
+from testkit.fakes import KEYSPACE, Customer, a_loan
 from testkit.service import TODAY
 
-PATIENT = Patience(cache_connect=10, cache_reply=10)
+PATIENT = Patience.relaxed()
 CHECKS = 200
 SALARIED = Customer(monthly_salary=Decimal(90000), approved_limit=Decimal(3000000))
 
@@ -67,13 +67,13 @@ def check_all_at_once(database: Database, redis_server: Server, customer_ids: Se
             closing(RedisConnection(settings, None, PATIENT)) as cache,
         ):
             mysql.query("SELECT 1", {})
-            cache.ask("PING")
+            cache.ask("PING", wait=Wait(total=10, reply=10))
             use = CacheUse()
             gate.wait()
             decision = check_eligibility(
                 LoanApplication(customer_id, Decimal(100000), Decimal(12), 12),
                 store=lambda: MySQLLoanStore(mysql),
-                scores=RedisScoreCache(cache, PATIENT),
+                scores=RedisScoreCache(cache, KEYSPACE, PATIENT),
                 today=TODAY,
                 cache_use=use,
             )

@@ -79,7 +79,8 @@ def test_the_refresh_sweeps_what_a_loan_left_to_it(
 ) -> None:
     create = next(sample.load() for sample in SAMPLE_EVENTS if sample.name == "create_loan")
     emulators[CREATE_LOAN].invoke(create)
-    environment = local_environment(REFRESH_CACHE) | database.environment | redis_server.environment
+    stores = database.environment | redis_server.environment
+    environment = local_environment(REFRESH_CACHE) | stores | {"SWEEP_SECONDS": "60"}
 
     with Emulator(REFRESH_CACHE, environment, build, timeout_seconds=functions()[REFRESH_CACHE]["Timeout"]) as refresh:
         report = refresh.invoke({"id": "from the schedule"})

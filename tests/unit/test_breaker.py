@@ -1,26 +1,13 @@
-from types import SimpleNamespace
-
 import pytest
 
-from lending.adapters import breaker as breaker_module
 from lending.adapters.breaker import Breaker
+from testkit.clock import WoundClock
 
 
-class Clock:
-    """A clock that the test winds."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-
-@pytest.fixture(autouse=True)
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr(breaker_module, "time", SimpleNamespace(monotonic=clock.monotonic))
-    return clock
+@pytest.fixture(autouse=True, params=[False, True], ids=["running", "frozen"])
+def clock(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> WoundClock:
+    """In an environment that runs, and in one that is frozen between its requests."""
+    return WoundClock(monkeypatch, frozen=request.param)
 
 
 @pytest.fixture
@@ -67,39 +54,43 @@ def test_a_success_in_between_starts_the_count_anew(breaker: Breaker) -> None:
 
 
 @pytest.mark.parametrize(("seconds", "through"), [(0, False), (4.9, False), (5, True), (3600, True)])
-def test_it_stays_open_for_five_seconds(open_breaker: Breaker, clock: Clock, seconds: float, *, through: bool) -> None:
-    clock.now += seconds
+def test_it_stays_open_for_five_seconds(
+    open_breaker: Breaker, clock: WoundClock, seconds: float, *, through: bool
+) -> None:
+    clock.pass_by(seconds)
 
     assert open_breaker.lets_through() == through
 
 
-def test_one_request_probes_and_the_others_wait_for_the_next_five_seconds(open_breaker: Breaker, clock: Clock) -> None:
+def test_one_request_probes_and_the_others_wait_for_the_next_five_seconds(
+    open_breaker: Breaker, clock: WoundClock
+) -> None:
     """Also when the probe never reports back, as when its function was stopped."""
-    clock.now += 5
+    clock.pass_by(5)
     first_five = [open_breaker.lets_through() for _ in range(3)]
-    clock.now += 5
+    clock.pass_by(5)
     second_five = [open_breaker.lets_through() for _ in range(3)]
 
     assert first_five == [True, False, False]
     assert second_five == [True, False, False]
 
 
-def test_a_failed_probe_keeps_it_open_for_another_five_seconds(open_breaker: Breaker, clock: Clock) -> None:
-    clock.now += 5
+def test_a_failed_probe_keeps_it_open_for_another_five_seconds(open_breaker: Breaker, clock: WoundClock) -> None:
+    clock.pass_by(5)
     open_breaker.lets_through()
-    clock.now += 0.25
+    clock.pass_by(0.25)
     open_breaker.failed()
 
-    clock.now += 4.9
+    clock.pass_by(4.9)
     too_early = open_breaker.lets_through()
-    clock.now += 0.1
+    clock.pass_by(0.1)
     in_time = open_breaker.lets_through()
 
     assert (too_early, in_time) == (False, True)
 
 
-def test_a_probe_that_succeeds_closes_it(open_breaker: Breaker, clock: Clock) -> None:
-    clock.now += 5
+def test_a_probe_that_succeeds_closes_it(open_breaker: Breaker, clock: WoundClock) -> None:
+    clock.pass_by(5)
     open_breaker.lets_through()
     open_breaker.succeeded()
 

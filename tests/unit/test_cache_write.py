@@ -1,11 +1,16 @@
 """The cache's side of one write."""
 
+from collections.abc import Callable
+
 import pytest
 
 from lending.use_cases.cache_write import CacheWrite
 from testkit.fakes import FakeScoreCache
 
 ASHA = 1001
+
+End = Callable[[CacheWrite], object]
+ENDS = pytest.mark.parametrize("end", [lambda write: write.finish(in_haste=False), CacheWrite.retract])
 
 
 @pytest.fixture
@@ -15,58 +20,97 @@ def scores() -> FakeScoreCache:
 
 @pytest.fixture
 def write(scores: FakeScoreCache) -> CacheWrite:
-    return CacheWrite(scores, ASHA)
+    return CacheWrite(scores, ASHA, "r1")
 
 
 def test_a_write_that_never_began_tells_the_cache_nothing(write: CacheWrite, scores: FakeScoreCache) -> None:
     scores.held[ASHA] = b"lease:1"
 
-    assert write.finish()
+    assert write.finish(in_haste=False)
+    assert write.finish(in_haste=True)
     write.retract()
 
     assert scores.held == {ASHA: b"lease:1"}
 
 
-def test_it_begins_with_a_marker_in_place_of_the_entry(write: CacheWrite, scores: FakeScoreCache) -> None:
+def test_it_begins_with_its_requests_marker_in_place_of_the_entry(write: CacheWrite, scores: FakeScoreCache) -> None:
     scores.held[ASHA] = b"lease:1"
 
-    marker = write.begin()
-
-    assert marker.startswith(b"write:")
-    assert scores.held == {ASHA: marker}
-
-
-def test_all_its_tries_have_one_marker(write: CacheWrite) -> None:
-    assert write.begin() == write.begin()
-
-
-def test_two_writes_have_two_markers(write: CacheWrite, scores: FakeScoreCache) -> None:
-    assert write.begin() != CacheWrite(scores, ASHA).begin()
-
-
-@pytest.mark.parametrize("end", [CacheWrite.finish, CacheWrite.retract])
-def test_its_end_removes_its_marker(write: CacheWrite, scores: FakeScoreCache, end: object) -> None:
     write.begin()
 
-    assert callable(end)
+    assert scores.held == {ASHA: b"write:r1"}
+
+
+def test_a_marker_that_is_confirmed_is_not_put_again(write: CacheWrite, scores: FakeScoreCache) -> None:
+    write.begin()
+    scores.held.clear()
+
+    write.begin()
+
+    assert scores.held == {}
+
+
+def test_a_marker_that_is_not_confirmed_is_put_again(write: CacheWrite, scores: FakeScoreCache) -> None:
+    scores.away = True
+    write.begin()
+    scores.away = False
+
+    write.begin()
+
+    assert scores.held == {ASHA: b"write:r1"}
+
+
+@ENDS
+def test_its_end_removes_its_marker(write: CacheWrite, scores: FakeScoreCache, end: End) -> None:
+    write.begin()
+
     end(write)
 
     assert scores.held == {}
 
 
-@pytest.mark.parametrize("end", [CacheWrite.finish, CacheWrite.retract])
-def test_its_end_leaves_the_marker_of_another(write: CacheWrite, scores: FakeScoreCache, end: object) -> None:
+@ENDS
+def test_its_end_leaves_the_marker_of_another(write: CacheWrite, scores: FakeScoreCache, end: End) -> None:
     write.begin()
     scores.held[ASHA] = b"write:another"
 
-    assert callable(end)
     end(write)
 
     assert scores.held == {ASHA: b"write:another"}
 
 
-def test_it_says_when_the_cache_has_not_confirmed_the_delete(write: CacheWrite, scores: FakeScoreCache) -> None:
+def test_it_tells_whether_the_cache_has_confirmed_the_delete(write: CacheWrite, scores: FakeScoreCache) -> None:
     write.begin()
-    scores.away = True
 
-    assert not write.finish()
+    assert write.finish(in_haste=False)
+    scores.away = True
+    assert not write.finish(in_haste=False)
+
+
+def test_in_haste_a_confirmed_marker_is_left_to_the_sweep(write: CacheWrite, scores: FakeScoreCache) -> None:
+    """Nothing can be cached under it."""
+    write.begin()
+
+    assert not write.finish(in_haste=True)
+
+    assert scores.held == {ASHA: b"write:r1"}
+
+
+def test_in_haste_without_a_confirmed_marker_the_delete_is_sent(write: CacheWrite, scores: FakeScoreCache) -> None:
+    scores.away = True
+    write.begin()
+    scores.away = False
+    scores.held[ASHA] = b"lease:1"
+
+    assert not write.finish(in_haste=True)
+
+    assert scores.held == {}
+
+
+def test_a_replay_finishes_the_write_of_the_first_request(write: CacheWrite, scores: FakeScoreCache) -> None:
+    scores.held[ASHA] = b"write:first"
+
+    write.take_over("first")
+
+    assert write.finish(in_haste=False)
+    assert scores.held == {}

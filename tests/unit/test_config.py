@@ -1,5 +1,6 @@
 from dataclasses import FrozenInstanceError
 from datetime import UTC
+from hashlib import sha256
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -12,7 +13,7 @@ REQUIRED = {"DB_HOST": "db.example", "DB_NAME": "lending", "DB_USER": "service"}
 OPTIONAL = (
     *("DB_PORT", "DB_SECRET_ID", "DB_PASSWORD", "DB_TLS_CA"),
     *("REDIS_HOST", "REDIS_PORT", "REDIS_DB", "REDIS_TLS", "REDIS_SECRET_ID", "REDIS_IAM_USER", "REDIS_IAM_CACHE"),
-    "BUSINESS_TIMEZONE",
+    *("REDIS_TLS_CA", "REDIS_KEY_PREFIX", "DB_MARK", "SWEEP_SECONDS", "BUSINESS_TIMEZONE"),
 )
 
 
@@ -29,9 +30,13 @@ def test_what_is_not_set_has_a_default() -> None:
         redis_port=6379,
         redis_db=1,
         redis_tls=False,
+        redis_tls_ca=None,
+        redis_key_prefix="",
         redis_secret_id=None,
         redis_iam_user=None,
         redis_iam_cache="",
+        db_mark=sha256(b"db.example:3306/lending").hexdigest()[:8],
+        sweep_seconds=1,
         business_timezone=UTC,
     )
 

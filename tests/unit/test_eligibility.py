@@ -22,6 +22,7 @@ def a_profile(**fields: Any) -> CreditProfile:
         loans=5,
         monthly_salary=Decimal(50000),
         approved_limit=Decimal(1000000),
+        on_hold=False,
         current_amount=Decimal(0),
         current_installments=Decimal(0),
         as_of=date(2024, 6, 15),

@@ -19,7 +19,11 @@ from lending.patience import Patience
         ({"database_idle": 300}, "database_idle < database_server_idle"),
         ({"database_server_idle": 900}, "database_server_idle < marker"),
         ({"marker": 300}, "database_server_idle < marker"),
-        ({"cache_slow": 0.2}, "cache_slow <= cache_reply"),
+        ({"time_to_answer": 2}, "time_to_answer < time_to_commit"),
+        ({"cache_reply": 0.09}, "cache_reply \\* TLS_REPLIES < cache_write"),
+        ({"cache_peek": 0.071}, "cache_peek \\+ 2 \\* cache_write <= cache_total"),
+        ({"cache_write": 0.091}, "cache_peek \\+ 2 \\* cache_write <= cache_total"),
+        ({"cache_total": 0.5}, "cache_total < time_to_answer"),
     ],
 )
 def test_waits_that_do_not_fit_are_refused_with_the_rule(waits: dict[str, Any], rule: str) -> None:
@@ -27,7 +31,7 @@ def test_waits_that_do_not_fit_are_refused_with_the_rule(waits: dict[str, Any], 
         replace(Patience(), **waits)
 
 
-@pytest.mark.parametrize("waits", [{"time_to_begin": 3}, {"cache_slow": 0.15}])
+@pytest.mark.parametrize("waits", [{"time_to_begin": 3}, {"cache_reply": 0.089}, {"cache_total": 0.499}])
 def test_waits_that_just_fit_are_taken(waits: dict[str, Any]) -> None:
     assert replace(Patience(), **waits) is not None
 
@@ -37,7 +41,7 @@ def test_relaxed_waits_for_the_cache_alone_are_longer() -> None:
 
     differing = {name for name in Patience.__slots__ if getattr(relaxed, name) != getattr(usual, name)}
 
-    assert differing == {"cache_reply", "cache_slow", "cache_peek", "cache_write"}
+    assert differing == {"time_to_answer", "cache_total", "cache_reply", "cache_peek", "cache_write", "cache_login"}
     assert all(getattr(relaxed, name) > getattr(usual, name) for name in differing)
 
 

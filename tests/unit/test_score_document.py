@@ -14,6 +14,7 @@ from lending.domain.loans import LoanApplication
 from lending.domain.scoring import CreditProfile, ScoreComponents
 
 TODAY = date(2024, 6, 15)
+MARK = "1a2b3c4d"
 
 PROFILE = CreditProfile(
     customer_id=1001,
@@ -22,12 +23,13 @@ PROFILE = CreditProfile(
     loans=3,
     monthly_salary=Decimal("90000.00"),
     approved_limit=Decimal("3000000.00"),
+    on_hold=False,
     current_amount=Decimal("100000.00"),
     current_installments=Decimal("8884.88"),
     as_of=TODAY,
     valid_through=date(2024, 12, 31),
 )
-DOCUMENT = to_document(PROFILE).encode()
+DOCUMENT = to_document(PROFILE, MARK).encode()
 FIELDS: dict[str, Any] = json.loads(DOCUMENT)
 
 
@@ -51,6 +53,7 @@ def profiles(draw: st.DrawFn) -> CreditProfile:
         loans=draw(st.integers(0, 10**9)),
         monthly_salary=draw(amounts),
         approved_limit=draw(amounts),
+        on_hold=draw(st.booleans()),
         current_amount=draw(amounts),
         current_installments=draw(amounts),
         as_of=as_of,
@@ -61,17 +64,17 @@ def profiles(draw: st.DrawFn) -> CreditProfile:
 @given(profiles(), st.data())
 def test_what_is_read_is_what_was_written(profile: CreditProfile, data: st.DataObject) -> None:
     today = data.draw(st.dates(profile.as_of, profile.valid_through))
-    document = to_document(profile)
+    document = to_document(profile, MARK)
 
-    read = from_document(document.encode(), profile.customer_id, today)
+    read = from_document(document.encode(), profile.customer_id, today, MARK)
 
     assert read == profile
-    assert to_document(read) == document, "down to the last zero"
+    assert to_document(read, MARK) == document, "down to the last zero"
 
 
 @given(profiles())
 def test_a_document_is_json_that_keeps_well_within_the_length_limit(profile: CreditProfile) -> None:
-    document = to_document(profile)
+    document = to_document(profile, MARK)
 
     assert json.loads(document)["credit_score"] == profile.credit_score
     assert len(document) < MAX_LENGTH / 2
@@ -79,17 +82,17 @@ def test_a_document_is_json_that_keeps_well_within_the_length_limit(profile: Cre
 
 def test_the_document_as_it_is_written_is_read() -> None:
     """Where the tests below get None, it is for what they changed."""
-    assert from_document(with_fields(), 1001, TODAY) == PROFILE
+    assert from_document(with_fields(), 1001, TODAY, MARK) == PROFILE
 
 
-@pytest.mark.parametrize("version", [0, 2, "1", None, [1]])
+@pytest.mark.parametrize("version", [0, 1, 3, "2", None, [2]])
 def test_another_schema_is_a_miss(version: Any) -> None:
-    assert from_document(with_fields(v=version), 1001, TODAY) is None
+    assert from_document(with_fields(v=version), 1001, TODAY, MARK) is None
 
 
 @pytest.mark.parametrize("customer_id", [1002, 0, -1001, "1001", None])
 def test_another_customers_document_is_a_miss(customer_id: Any) -> None:
-    assert from_document(with_fields(customer_id=customer_id), 1001, TODAY) is None
+    assert from_document(with_fields(customer_id=customer_id), 1001, TODAY, MARK) is None
 
 
 @pytest.mark.parametrize(
@@ -103,11 +106,11 @@ def test_another_customers_document_is_a_miss(customer_id: Any) -> None:
 )
 def test_a_document_is_read_from_its_first_to_its_last_day(today: date, *, read: bool) -> None:
     """A clock set back must not find what it could not have computed."""
-    assert (from_document(DOCUMENT, 1001, today) is not None) == read
+    assert (from_document(DOCUMENT, 1001, today, MARK) is not None) == read
 
 
 def test_a_document_truncated_anywhere_is_a_miss() -> None:
-    read = [from_document(DOCUMENT[:length], 1001, TODAY) for length in range(len(DOCUMENT))]
+    read = [from_document(DOCUMENT[:length], 1001, TODAY, MARK) for length in range(len(DOCUMENT))]
 
     assert set(read) == {None}
 
@@ -116,28 +119,28 @@ def test_a_document_truncated_anywhere_is_a_miss() -> None:
 def test_a_document_that_lacks_a_field_is_a_miss(name: str) -> None:
     fields = {other: value for other, value in FIELDS.items() if other != name}
 
-    assert from_document(json.dumps(fields).encode(), 1001, TODAY) is None
+    assert from_document(json.dumps(fields).encode(), 1001, TODAY, MARK) is None
 
 
 @pytest.mark.parametrize("name", FIELDS["components"])
 def test_a_document_that_lacks_a_component_is_a_miss(name: str) -> None:
     components = {other: value for other, value in FIELDS["components"].items() if other != name}
 
-    assert from_document(with_fields(components=components), 1001, TODAY) is None
+    assert from_document(with_fields(components=components), 1001, TODAY, MARK) is None
 
 
 def test_a_huge_document_is_a_miss_without_being_parsed() -> None:
     padding = b" " * (MAX_LENGTH - len(DOCUMENT))
 
-    assert from_document(DOCUMENT + padding, 1001, TODAY) == PROFILE
-    assert from_document(DOCUMENT + padding + b" ", 1001, TODAY) is None
+    assert from_document(DOCUMENT + padding, 1001, TODAY, MARK) == PROFILE
+    assert from_document(DOCUMENT + padding + b" ", 1001, TODAY, MARK) is None
 
 
 @pytest.mark.parametrize(
     "text", [b"", b"\xff\xfe", b"\x00", b"[" * MAX_LENGTH, b'{"v":' * 300, b"1" * MAX_LENGTH, b"NaN"]
 )
 def test_garbage_is_a_miss(text: bytes) -> None:
-    assert from_document(text, 1001, TODAY) is None
+    assert from_document(text, 1001, TODAY, MARK) is None
 
 
 @pytest.mark.parametrize(
@@ -151,7 +154,7 @@ def test_garbage_is_a_miss(text: bytes) -> None:
     ],
 )
 def test_a_field_that_cannot_be_read_is_a_miss(name: str, value: Any) -> None:
-    assert from_document(with_fields(**{name: value}), 1001, TODAY) is None
+    assert from_document(with_fields(**{name: value}), 1001, TODAY, MARK) is None
 
 
 @pytest.mark.parametrize(
@@ -166,7 +169,7 @@ def test_a_field_that_cannot_be_read_is_a_miss(name: str, value: Any) -> None:
     ],
 )
 def test_a_field_of_another_kind_is_a_miss(name: str, value: Any) -> None:
-    assert from_document(with_fields(**{name: value}), 1001, TODAY) is None
+    assert from_document(with_fields(**{name: value}), 1001, TODAY, MARK) is None
 
 
 json_values = st.recursive(
@@ -178,7 +181,7 @@ json_values = st.recursive(
 
 @given(st.binary() | json_values.map(lambda value: json.dumps(value).encode()))
 def test_anything_else_is_a_miss(text: bytes) -> None:
-    assert from_document(text, 1001, TODAY) is None
+    assert from_document(text, 1001, TODAY, MARK) is None
 
 
 odd_values = json_values | st.sampled_from(["NaN", "sNaN", "Infinity", "-1", "1e999999", "1e-999999", 1e30, "48"])
@@ -186,7 +189,17 @@ odd_values = json_values | st.sampled_from(["NaN", "sNaN", "Infinity", "-1", "1e
 
 @given(st.sampled_from([name for name in FIELDS if name != "components"]), odd_values)
 def test_a_document_with_an_odd_value_is_a_miss_or_decides_without_an_error(name: str, value: Any) -> None:
-    profile = from_document(with_fields(**{name: value}), 1001, TODAY)
+    profile = from_document(with_fields(**{name: value}), 1001, TODAY, MARK)
 
     if profile is not None:
         decide(LoanApplication(1001, Decimal(100000), Decimal(12), 12), profile)
+
+
+@pytest.mark.parametrize("mark", ["", "another", None, 1])
+def test_another_databases_document_is_a_miss(mark: Any) -> None:
+    assert from_document(with_fields(db=mark), 1001, TODAY, MARK) is None
+
+
+@pytest.mark.parametrize("on_hold", [0, 1, "true", None])
+def test_a_hold_is_true_or_false_and_nothing_else(on_hold: Any) -> None:
+    assert from_document(with_fields(on_hold=on_hold), 1001, TODAY, MARK) is None

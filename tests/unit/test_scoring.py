@@ -28,6 +28,7 @@ def records(draw: st.DrawFn) -> CreditRecord:
         current_amount=draw(amounts),
         current_installments=draw(amounts),
         approved_limit=draw(amounts),
+        on_hold=False,
         first_current_end=draw(st.none() | st.dates(TODAY, date(2060, 1, 1))),
     )
 
@@ -38,6 +39,7 @@ def a_record(**fields: Any) -> CreditRecord:
         customer_id=1001,
         monthly_salary=Decimal(50000),
         approved_limit=Decimal(1000000),
+        on_hold=False,
         loans=2,
         emis_paid_on_time=24,
         tenure_months=24,

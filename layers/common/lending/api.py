@@ -54,7 +54,7 @@ class Call:
         """Write the request's one line of metrics (CloudWatch EMF), with what tells it apart as metadata."""
         if self.cache_use.outcome in METRIC_OF:
             self.count(METRIC_OF[self.cache_use.outcome])
-        if self.cache_use.bypass in FAILURES or self.cache_use.write_failed:
+        if self.cache_use.bypass in FAILURES or self.cache_use.unconfirmed:
             self.count("CacheUnavailable")
         measured: dict[str, tuple[str, float]] = dict.fromkeys(self._counted, (COUNT, 1))
         measured["Latency"] = (MILLISECONDS, round((time.perf_counter() - self._started_at) * 1000, 3))

@@ -1,11 +1,15 @@
 """The settings, read once from the environment; a wrong value fails at once and by name."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
+from hashlib import sha256
 
 MAX_PORT = 65_535
 MAX_DIGITS = 5
+MAX_SWEEP_SECONDS = 60
+WORD = re.compile("[A-Za-z0-9._:-]{1,40}").fullmatch
 MAX_REDIS_DB = 15
 """The highest database number of a Redis as it comes; ElastiCache's too, with cluster mode off."""
 
@@ -31,11 +35,19 @@ class Settings:
     redis_port: int
     redis_db: int
     redis_tls: bool
+    redis_tls_ca: str | None
+    """Path of the CA bundle to verify the server with; absent, the system's."""
+    redis_key_prefix: str
+    """Before every key: keeps several services on one Redis apart."""
     redis_secret_id: str | None
     """Secrets Manager id of a JSON with username and password; absent, no login."""
     redis_iam_user: str | None
     """User id for a login by IAM instead; then redis_iam_cache is the replication group's id."""
     redis_iam_cache: str
+    db_mark: str
+    """Names the database in every cached document: another database's is a miss. A restore changes it."""
+    sweep_seconds: int
+    """From one sweep of refresh_cache to the next; 60 is once a run."""
     business_timezone: tzinfo
     """Where `today` begins and ends."""
 
@@ -64,9 +76,13 @@ class Settings:
             redis_port=_integer(environ, "REDIS_PORT", "6379", 1, MAX_PORT),
             redis_db=_integer(environ, "REDIS_DB", "1", 0, MAX_REDIS_DB),
             redis_tls=_boolean(environ, "REDIS_TLS"),
+            redis_tls_ca=environ.get("REDIS_TLS_CA") or None,
+            redis_key_prefix=_word(environ, "REDIS_KEY_PREFIX", ""),
             redis_secret_id=environ.get("REDIS_SECRET_ID") or None,
             redis_iam_user=redis_iam_user,
             redis_iam_cache=_required(environ, "REDIS_IAM_CACHE") if redis_iam_user else "",
+            db_mark=_word(environ, "DB_MARK", _mark_of(environ)),
+            sweep_seconds=_integer(environ, "SWEEP_SECONDS", "1", 1, MAX_SWEEP_SECONDS),
             business_timezone=_timezone(environ, "BUSINESS_TIMEZONE"),
         )
 
@@ -83,6 +99,19 @@ def _integer(environ: Mapping[str, str], name: str, default: str, low: int, high
     if not (text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS and low <= int(text) <= high):
         raise InvalidSettingError(f"{name} must be an integer from {low} to {high}, not {text!r}")
     return int(text)
+
+
+def _word(environ: Mapping[str, str], name: str, default: str) -> str:
+    text = environ.get(name) or default
+    if text and not WORD(text):
+        raise InvalidSettingError(f"{name} must be 1 to 40 of the characters A-Z a-z 0-9 . _ : -, not {text!r}")
+    return text
+
+
+def _mark_of(environ: Mapping[str, str]) -> str:
+    """Return 8 hex digits for where the database is."""
+    place = f"{environ.get('DB_HOST')}:{environ.get('DB_PORT') or 3306}/{environ.get('DB_NAME')}"
+    return sha256(place.encode()).hexdigest()[:8]
 
 
 def _boolean(environ: Mapping[str, str], name: str) -> bool:

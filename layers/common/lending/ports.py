@@ -47,13 +47,14 @@ class LoanTransaction(Protocol):
         """Return the loan that this very request has made, if it has."""
 
     def add_loan(self, request: LoanRequest, decision: Decision, today: date) -> int:
-        """Record the approved loan, starting today, and return its loan_id."""
+        """Record the approved loan, starting today, and return its loan_id.
+
+        The store records an invalidation with it: the cached profile is dropped even if whoever commits this is killed
+        right after.
+        """
 
     def add_decline(self, request: LoanRequest, decision: Decision) -> None:
         """Record a decline under the request's idempotency key."""
-
-    def add_invalidation(self, customer_id: int, marker: bytes) -> None:
-        """Have the customer's cached profile dropped, even if whoever commits this is killed right after."""
 
     def commit(self) -> None:
         """Make all of it durable.
@@ -63,10 +64,18 @@ class LoanTransaction(Protocol):
         """
 
 
+class Reading(NamedTuple):
+    """A record, and whether it may be kept."""
+
+    record: CreditRecord
+    from_writer: bool
+    """Whether the store that gave it takes writes; after a failover, a demoted one may lack the newest loans."""
+
+
 class LoanStore(Protocol):
     """The system of record. Every method may raise StoreUnavailableError."""
 
-    def credit_record(self, customer_id: int, today: date) -> CreditRecord:
+    def credit_record(self, customer_id: int, today: date) -> Reading:
         """Return the customer's record in one statement that sees all that was committed before it began.
 
         Raises:
@@ -74,7 +83,11 @@ class LoanStore(Protocol):
         """
 
     def credit_records(self, customer_ids: Sequence[int], today: date) -> list[CreditRecord]:
-        """Return the records of hundreds of customers in one statement; unknown ones are left out."""
+        """Return the records of hundreds of customers in one statement; unknown ones are left out.
+
+        Raises:
+            StoreUnavailableError: Also when only a store that takes no writes is there.
+        """
 
     def transaction(self) -> AbstractContextManager[LoanTransaction]:
         """Begin a transaction; leaving the context without commit() rolls it back."""
@@ -102,6 +115,25 @@ class LookUp(NamedTuple):
     """Why the cache could not be asked; None when it replied."""
 
 
+class Fill(Enum):
+    """What became of an attempt to fill an entry."""
+
+    STORED = "stored"
+    TOO_LATE = "too late"
+    """The lease no longer holds: a writer has ended it, or the time has."""
+    FAILED = "failed"
+    """The cache gave no reply."""
+
+
+MARKER = b"write:"
+"""How a writer's marker begins."""
+
+
+def marker_of(request_id: str) -> bytes:
+    """Return the marker under which a request writes; the database's triggers derive the same."""
+    return MARKER + request_id.encode()
+
+
 class ScoreCache(Protocol):
     """Profiles kept near. Nothing here raises: a cache that is away is slower, never wrong."""
 
@@ -111,20 +143,23 @@ class ScoreCache(Protocol):
     def peek(self, customer_id: int, today: date) -> LookUp:
         """Return the customer's profile if it is there, without asking for the right to fill it."""
 
-    def fill(self, lease: bytes, profile: CreditProfile) -> bool:
-        """Keep a profile that was read after the lease was taken; False when the lease no longer holds."""
+    def fill(self, lease: bytes, profile: CreditProfile) -> Fill:
+        """Keep a profile that was read after the lease was taken."""
 
-    def begin_write(self, customer_id: int, marker: bytes | None = None) -> bytes:
-        """Put a marker, which drops the entry and lets none be filled until the write is over; return it.
+    def begin_write(self, customer_id: int, marker: bytes) -> bool:
+        """Put a writer's marker, which drops the entry and lets none be filled until the write is over.
 
-        Args:
-            customer_id: Whose loans are about to change.
-            marker: That of this write, when it has begun before.
+        Returns:
+            Whether the cache has confirmed it.
         """
 
-    def finish_write(self, customer_id: int, marker: bytes) -> bool:
+    def finish_write(self, customer_id: int, marker: bytes, *, wait: bool = True) -> bool:
         """After the commit: drop the entry and let it be filled again, unless another write is under way.
 
+        Args:
+            customer_id: Whose loans have changed.
+            marker: That of the write.
+            wait: Whether there is time to wait for the cache's reply; the delete is sent in any case.
         Returns:
             Whether the cache has confirmed it; if not, the next sweep does it.
         """
@@ -134,17 +169,20 @@ class ScoreCache(Protocol):
 
 
 class Invalidation(NamedTuple):
-    """A committed change of a customer's loans, which their cached profile must not outlive."""
+    """Committed changes of what a customer's score is made of, which their cached profile must not outlive."""
 
     customer_id: int
-    marker: bytes
-    """The writer's, which it may leave behind; empty when it put none."""
+    markers: tuple[bytes, ...]
+    """Those of their writers, which may have left them behind."""
 
 
 class InvalidationBatch(Protocol):
     """Some invalidations, locked for whoever drops the entries they name."""
 
     invalidations: Sequence[Invalidation]
+    """One for each customer."""
+    rows: int
+    """How many the store holds for them."""
 
     def confirm(self) -> None:
         """Take note that the entries are gone; without it the invalidations stay as they were."""
@@ -154,10 +192,13 @@ class Outbox(Protocol):
     """The committed invalidations. Every method may raise StoreUnavailableError."""
 
     def batch(self, limit: int) -> AbstractContextManager[InvalidationBatch]:
-        """Lock and give the oldest ones that are due, passing over those that another run has locked."""
+        """Lock and give those that are due, the never swept first, passing over what another run has locked."""
 
     def oldest_seconds(self) -> int:
-        """Return the age of the oldest one that was never confirmed; 0 when there is none."""
+        """Return the age of the oldest one that was never swept; 0 when there is none."""
+
+    def pending(self, customer_ids: Sequence[int]) -> set[int]:
+        """Return which of these customers have an invalidation that is still to be swept, once or twice."""
 
 
 class CachedProfile(NamedTuple):

@@ -8,11 +8,12 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from lending.adapters.aws_iam_token import ElastiCacheIamLogin
-from lending.adapters.aws_secrets import SecretsManagerLogin, database_login
+from lending.adapters.aws_secrets import cache_login, database_login
+from lending.adapters.keyspace import Keyspace
 from lending.adapters.logins import LoginSource
 from lending.adapters.redis_connection import RedisConnection
 from lending.adapters.redis_scores import RedisScoreCache
-from lending.config import Settings
+from lending.config import MAX_SWEEP_SECONDS, Settings
 from lending.patience import Patience
 from lending.ports import BulkScoreCache, LoanStore, Outbox, ScoreCache
 
@@ -55,29 +56,35 @@ def redis_connection() -> RedisConnection:
 @cache
 def refresh_connection() -> RedisConnection:
     """Return the Redis connection of the refresh, for which no request waits; it opens when it is first used."""
-    return RedisConnection(settings(), _redis_login(), patience, reply_seconds=patience.cache_refresh)
+    return RedisConnection(settings(), _redis_login(), patience)
 
 
 def _redis_login() -> LoginSource | None:
     given = settings()
     if given.redis_secret_id is not None:
-        return SecretsManagerLogin(given.redis_secret_id, patience)
+        return cache_login(given.redis_secret_id, patience)
     if given.redis_iam_user is not None:
         return ElastiCacheIamLogin(given.redis_iam_user, given.redis_iam_cache)
     return None
 
 
 @cache
+def keyspace() -> Keyspace:
+    """Return which part of the Redis is ours."""
+    given = settings()
+    return Keyspace(given.redis_db, given.redis_key_prefix, given.db_mark)
+
+
 def score_cache() -> ScoreCache:
-    """Return the score cache."""
-    return RedisScoreCache(redis_connection(), patience)
+    """Return the score cache for one request."""
+    return RedisScoreCache(redis_connection(), keyspace(), patience)
 
 
 def bulk_score_cache() -> BulkScoreCache:
     """Return the score cache as its refresh sees it."""
     from lending.adapters.redis_bulk_scores import RedisBulkScoreCache
 
-    return RedisBulkScoreCache(refresh_connection())
+    return RedisBulkScoreCache(refresh_connection(), keyspace(), patience)
 
 
 def outbox() -> Outbox:
@@ -94,7 +101,7 @@ def close() -> None:
     for connection in (redis_connection, refresh_connection):
         if connection.cache_info().currsize:
             connection().close()
-    for factory in (settings, database, loan_store, redis_connection, refresh_connection, score_cache):
+    for factory in (settings, database, loan_store, redis_connection, refresh_connection, keyspace):
         factory.cache_clear()
 
 
@@ -106,3 +113,12 @@ def today() -> date:
 def pause(most_seconds: float) -> None:
     """Wait for a random time, so that those who collided do not collide again."""
     time.sleep(random.uniform(0, most_seconds))
+
+
+def pause_between_sweeps() -> bool:
+    """Wait until the next sweep is due; return whether there is to be one in this run."""
+    seconds = settings().sweep_seconds
+    if seconds == MAX_SWEEP_SECONDS:
+        return False
+    time.sleep(seconds)
+    return True

@@ -1,24 +1,35 @@
 """Logins from Secrets Manager; boto3 is imported only when one must be fetched (+130 ms on a cold start)."""
 
 import json
-import math
-import time
 
 from typing_extensions import override
 
+from lending import clock
+from lending.adapters.aside import Aside
 from lending.adapters.logins import GivenLogin, Login, LoginSource, LoginUnavailableError
 from lending.config import Settings
 from lending.patience import Patience
 
 
 class SecretsManagerLogin(LoginSource):
-    """The login in one secret, in RDS's own JSON (`username`, `password`), fetched on first use and kept."""
+    """The login in one secret, in RDS's own JSON (`username`, `password`), fetched on first use and kept.
 
-    def __init__(self, secret_id: str, patience: Patience) -> None:
+    Args:
+        secret_id: The secret's name or ARN.
+        wait_seconds: How long a fetch may keep a request waiting; it goes on aside.
+        retry_seconds: How long to leave it after a fetch that failed.
+        refetch_seconds: How long to leave it after one that did not.
+    """
+
+    def __init__(self, secret_id: str, *, wait_seconds: float, retry_seconds: float, refetch_seconds: float) -> None:
         self._secret_id = secret_id
-        self._patience = patience
+        self._wait_seconds = wait_seconds
+        self._retry_seconds = retry_seconds
+        self._refetch_seconds = refetch_seconds
+        self._fetching = Aside(self._fetch)
         self._login: Login | None = None
-        self._tried_at = -math.inf
+        self._tried_at: clock.Moment | None = None
+        self._next_try_after = 0.0
 
     @override
     def current(self) -> Login:
@@ -26,14 +37,21 @@ class SecretsManagerLogin(LoginSource):
 
     @override
     def renewed(self) -> Login:
-        if time.monotonic() - self._tried_at > self._patience.login_refetch:
-            try:
-                self._login = self._fetch()
-            finally:
-                self._tried_at = time.monotonic()
+        due = self._tried_at is None or clock.seconds_since(self._tried_at) > self._next_try_after
+        if due or self._fetching.under_way:
+            self._fetch_aside(self._wait_seconds if due else 0)
         if self._login is None:
             raise LoginUnavailableError("The login could not be fetched a moment ago.")
         return self._login
+
+    def _fetch_aside(self, seconds: float) -> None:
+        self._tried_at = clock.now()
+        self._next_try_after = self._retry_seconds
+        try:
+            self._login = self._fetching.result(seconds)
+        except TimeoutError as exc:
+            raise LoginUnavailableError("The login could not be fetched in time.") from exc
+        self._next_try_after = self._refetch_seconds
 
     def _fetch(self) -> Login:
         import boto3
@@ -51,9 +69,24 @@ class SecretsManagerLogin(LoginSource):
 
 def database_login(settings: Settings, patience: Patience) -> LoginSource:
     """Return where the database's user and password come from: a secret, or for local use the settings."""
-    if settings.db_secret_id is not None:
-        return SecretsManagerLogin(settings.db_secret_id, patience)
-    return GivenLogin(settings.db_user, settings.db_password)
+    if settings.db_secret_id is None:
+        return GivenLogin(settings.db_user, settings.db_password)
+    return SecretsManagerLogin(
+        settings.db_secret_id,
+        wait_seconds=patience.database_login,
+        retry_seconds=patience.login_refetch,
+        refetch_seconds=patience.login_refetch,
+    )
+
+
+def cache_login(secret_id: str, patience: Patience) -> LoginSource:
+    """Return the cache's login from a secret: a request waits a second for it, and once a minute."""
+    return SecretsManagerLogin(
+        secret_id,
+        wait_seconds=patience.cache_login,
+        retry_seconds=patience.cache_login_retry,
+        refetch_seconds=patience.login_refetch,
+    )
 
 
 def _text(value: object) -> str:

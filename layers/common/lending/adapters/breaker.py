@@ -1,6 +1,6 @@
 """A circuit breaker: what failed three times in a row is left alone for a while, then tried by one request."""
 
-import time
+from lending import clock
 
 FAILURES_TO_OPEN = 3
 
@@ -12,22 +12,21 @@ class Breaker:
         self._open_seconds = open_seconds
         self.failures = 0
         """Failures since the last success."""
-        self._next_probe_at = 0.0
+        self._tried_at = clock.now()
 
     def lets_through(self) -> bool:
         """Return whether to try; while open, True once every `open_seconds`."""
         if self.failures < FAILURES_TO_OPEN:
             return True
-        now = time.monotonic()
-        if now < self._next_probe_at:
+        if clock.seconds_since(self._tried_at) < self._open_seconds:
             return False
-        self._next_probe_at = now + self._open_seconds
+        self._tried_at = clock.now()
         return True
 
     def failed(self) -> None:
         """Note a failure."""
         self.failures += 1
-        self._next_probe_at = time.monotonic() + self._open_seconds
+        self._tried_at = clock.now()
 
     def succeeded(self) -> None:
         """Note a success."""

@@ -1,7 +1,7 @@
 """One MySQL connection per execution environment, its transactions, and the driver's errors in our own terms."""
 
-import time
-from collections.abc import Callable, Iterator, Mapping
+import socket
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
@@ -9,7 +9,10 @@ import pymysql
 from pymysql.constants import CR, ER
 from pymysql.cursors import Cursor
 
+from lending import clock
+from lending.adapters import mysql_errors
 from lending.adapters.logins import Login, LoginSource, LoginUnavailableError
+from lending.adapters.names import NameResolver, connected_socket
 from lending.config import Settings
 from lending.errors import (
     ConnectionLostError,
@@ -21,44 +24,25 @@ from lending.errors import (
 )
 from lending.patience import Patience
 
-# Statements see what was committed before they began; REPEATABLE READ would decide on an older snapshot.
+# READ COMMITTED: statements see what was committed before they began; REPEATABLE READ would decide on old snapshots.
+# UTC: where clocks are set back, an hour of CURRENT_TIMESTAMP comes twice.
 ISOLATION = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"
-TIME_LIMITS = (
-    "SET SESSION innodb_lock_wait_timeout = %(lock_wait)s, lock_wait_timeout = %(lock_wait)s,"
+SESSION = (
+    "SET SESSION time_zone = '+00:00', innodb_lock_wait_timeout = %(lock_wait)s, lock_wait_timeout = %(lock_wait)s,"
     " wait_timeout = %(server_idle)s"
 )
 
-CONNECTION_WAS_KILLED = 1927  # MariaDB's ER_CONNECTION_KILLED
-ACCESS_DENIED_NO_PASSWORD = 1698
-IDLE_DISCONNECT = 4031  # MySQL's ER_CLIENT_INTERACTION_TIMEOUT
-
-LOST = {
-    CR.CR_SERVER_GONE_ERROR,
-    CR.CR_SERVER_LOST,
-    ER.SERVER_SHUTDOWN,
-    *range(1158, 1162),
-    CONNECTION_WAS_KILLED,
-    IDLE_DISCONNECT,
-}
-UNAVAILABLE = {
-    CR.CR_CONN_HOST_ERROR,
-    ER.CON_COUNT_ERROR,
-    ER.TOO_MANY_USER_CONNECTIONS,
-    ER.USER_LIMIT_REACHED,
-    ACCESS_DENIED_NO_PASSWORD,
-    ER.ACCESS_DENIED_ERROR,  # a rotation under way: the login was fetched afresh before this was believed
-    ER.OPTION_PREVENTS_STATEMENT,  # read_only: a writer demoted by a failover
-    1836,  # read-only mode
-    3032,  # offline mode
-    1129,  # this host is blocked after too many failed connections
-    1114,  # the table, or the disk, is full
-    1969,  # MariaDB's max_statement_time
-    3024,  # MySQL's max_execution_time
-    ER.QUERY_INTERRUPTED,
-}
-
+READ_ONLY = "@@global.read_only, @@global.innodb_read_only"
+"""Columns that tell whether a server takes writes; demoted() reads them."""
+WRITABLE = {0, "0", "OFF"}
+"""What they say of one that does; MariaDB has several words for one that does not."""
 
 T = TypeVar("T")
+
+
+def demoted(read_only: Sequence[Any]) -> bool:
+    """Return whether a server that says this of READ_ONLY takes no writes."""
+    return not WRITABLE.issuperset(read_only)
 
 
 def login_options(settings: Settings, login: Login) -> dict[str, Any]:
@@ -69,7 +53,7 @@ def login_options(settings: Settings, login: Login) -> dict[str, Any]:
         "host": settings.db_host,
         "port": settings.db_port,
         "user": login.user,
-        "password": login.password,
+        "password": login.password.encode(),  # the driver would encode text as Latin-1
         "database": settings.db_name,
         **(tls if settings.db_tls_ca else {}),
     }
@@ -85,6 +69,10 @@ class Transaction:
     def execute(self, sql: str, parameters: Mapping[str, object]) -> Cursor:
         """Run one statement and return its cursor."""
         return self._connection.execute(sql, parameters)
+
+    def abandon(self) -> None:
+        """Drop the connection, and with it what was executed: it leads to a server that takes no writes."""
+        self._connection.forget()
 
     def commit(self) -> None:
         """Make what was executed durable.
@@ -108,8 +96,9 @@ class MySQLConnection:
         self._settings = settings
         self._patience = patience
         self._login = login
+        self._names = NameResolver(settings.db_host, settings.db_port)
         self._connection: pymysql.Connection[Cursor] | None = None
-        self._used_at = 0.0
+        self._used_at = clock.now()
         self._in_transaction = False
 
     def query(self, sql: str, parameters: Mapping[str, object]) -> tuple[tuple[Any, ...], ...]:
@@ -152,6 +141,11 @@ class MySQLConnection:
             with suppress(pymysql.Error, OSError):
                 connection.close()
 
+    def forget(self) -> None:
+        """Close the connection, and look up anew where it leads to."""
+        self.close()
+        self._names.forget()
+
     def _begin(self) -> None:
         with self._driver_errors_translated():
             self._open().begin()
@@ -170,7 +164,7 @@ class MySQLConnection:
 
         An environment may have slept for hours. A time-out has used up the time that another try would need.
         """
-        if self._connection is not None and time.monotonic() - self._used_at > self._patience.database_idle:
+        if self._connection is not None and clock.seconds_since(self._used_at) > self._patience.database_idle:
             self.close()
         kept = self._connection is not None
         try:
@@ -187,7 +181,7 @@ class MySQLConnection:
             if self._in_transaction:
                 raise ConnectionLostError  # on another connection the rest of it would count by itself
             self._connection = self._connect()
-        self._used_at = time.monotonic()
+        self._used_at = clock.now()
         return self._connection
 
     def _connect(self) -> "pymysql.Connection[Cursor]":
@@ -210,14 +204,25 @@ class MySQLConnection:
             read_timeout=self._patience.database_connect,
             write_timeout=self._patience.database_reply,
             cursorclass=Cursor,
+            defer_connect=True,
         )
+        connection.connect(self._socket())
         with connection.cursor() as cursor:
             cursor.execute(ISOLATION)
             limits = {"lock_wait": self._patience.lock_wait, "server_idle": self._patience.database_server_idle}
-            cursor.execute(TIME_LIMITS, limits)
+            cursor.execute(SESSION, limits)
         # The driver has no limit of its own for the handshake; a server that hangs in it must leave time for an answer.
         connection._read_timeout = self._patience.database_reply  # type: ignore[attr-defined]
         return connection
+
+    def _socket(self) -> socket.socket:
+        """Return a socket to the database; a silent resolver costs no more than a silent server."""
+        try:
+            addresses = self._names.addresses(self._patience.database_connect)
+            return connected_socket(addresses, self._patience.database_connect)
+        except OSError as exc:
+            self._names.forget()
+            raise pymysql.OperationalError(CR.CR_CONN_HOST_ERROR, f"Cannot connect to the database: {exc}") from exc
 
     @contextmanager
     def _driver_errors_translated(self) -> Iterator[None]:
@@ -230,10 +235,10 @@ class MySQLConnection:
                 raise RequestInProgressError("Another request of this customer is still running.") from exc
             if code == ER.LOCK_DEADLOCK:
                 raise TransactionConflictError from exc
-            if code in UNAVAILABLE:
-                self.close()
+            if code in mysql_errors.NOT_THE_WRITER | mysql_errors.BUSY:
+                self.forget()
                 raise StoreUnavailableError("The loan store is away or busy.") from exc
-            if code in LOST or not isinstance(exc, pymysql.OperationalError):
+            if code in mysql_errors.CONNECTION_LOST or not isinstance(exc, pymysql.OperationalError):
                 self.close()
                 if isinstance(exc.__context__, TimeoutError):
                     raise ConnectionTimedOutError from exc

@@ -10,15 +10,21 @@ from pymysql.constants import ER
 from pymysql.cursors import Cursor
 from typing_extensions import override
 
-from lending.adapters.mysql_connection import MySQLConnection, Transaction
+from lending.adapters.mysql_connection import READ_ONLY, MySQLConnection, Transaction, demoted
 from lending.domain.eligibility import Decision, ReasonCode
 from lending.domain.loans import CreditRecord, LoanApplication, LoanRequest, end_of_tenure
-from lending.errors import CustomerNotFoundError, TransactionConflictError
-from lending.ports import EarlierResult, LoanStore, LoanTransaction
+from lending.errors import (
+    ConnectionLostError,
+    CustomerNotFoundError,
+    StoreUnavailableError,
+    TransactionConflictError,
+)
+from lending.ports import EarlierResult, LoanStore, LoanTransaction, Reading
 
-# One statement for the customers and all sums over their loans: one round trip, one snapshot.
-CREDIT_RECORDS = """
-SELECT c.customer_id, c.monthly_salary, c.approved_limit,
+# One statement for the customers and all sums over their loans: one round trip, one snapshot. It says in every row
+# whether the server takes writes, and has a row where there is no customer: a demoted one may not know them yet.
+CREDIT_RECORDS = f"""
+SELECT {READ_ONLY}, c.customer_id, c.monthly_salary, c.approved_limit, c.on_hold,
        COUNT(l.loan_id),
        COALESCE(SUM(l.emis_paid_on_time), 0),
        COALESCE(SUM(l.tenure), 0),
@@ -29,12 +35,17 @@ SELECT c.customer_id, c.monthly_salary, c.approved_limit,
        COALESCE(SUM(CASE WHEN l.status IN ('APPROVED', 'PENDING') AND l.end_date >= %(today)s
                          THEN l.monthly_repayment END), 0),
        MIN(CASE WHEN l.status IN ('APPROVED', 'PENDING') AND l.end_date >= %(today)s THEN l.end_date END)
-  FROM customers c LEFT JOIN loans l ON l.customer_id = c.customer_id
- WHERE c.customer_id IN %(customer_ids)s
- GROUP BY c.customer_id, c.monthly_salary, c.approved_limit
+  FROM (SELECT 1 AS one) AS server
+       LEFT JOIN customers c ON c.customer_id IN %(customer_ids)s
+       LEFT JOIN loans l ON l.customer_id = c.customer_id
+ GROUP BY c.customer_id, c.monthly_salary, c.approved_limit, c.on_hold
 """
 
-LOCK_CUSTOMER = "SELECT 1 FROM customers WHERE customer_id = %(customer_id)s FOR UPDATE"
+LOCK_CUSTOMER = f"""
+SELECT {READ_ONLY}, c.customer_id
+  FROM (SELECT 1 AS one) AS server LEFT JOIN customers c ON c.customer_id = %(customer_id)s
+   FOR UPDATE
+"""
 
 RESULT_OF_KEY = """
 SELECT customer_id, loan_amount, asked_interest_rate, tenure, credit_score, interest_rate, monthly_repayment,
@@ -67,9 +78,10 @@ VALUES (%(idempotency_key)s, %(customer_id)s, %(loan_amount)s, %(tenure)s, %(ask
         %(interest_rate)s, %(monthly_installment)s, %(reason_codes)s, %(request_id)s)
 """
 
-ADD_INVALIDATION = """
-INSERT INTO cache_invalidations (customer_id, write_token) VALUES (%(customer_id)s, %(write_token)s)
-"""
+
+Rows = tuple[tuple[Any, ...], ...]
+CUSTOMER_ID = 2
+"""Where the customer stands in a row, behind READ_ONLY."""
 
 
 class MySQLLoanStore(LoanStore):
@@ -79,12 +91,24 @@ class MySQLLoanStore(LoanStore):
         self._connection = connection
 
     @override
-    def credit_record(self, customer_id: int, today: date) -> CreditRecord:
-        return _credit_record(self._connection.query(CREDIT_RECORDS, _on([customer_id], today)), customer_id)
+    def credit_record(self, customer_id: int, today: date) -> Reading:
+        rows = self._read([customer_id], today)
+        return Reading(_credit_record(rows, customer_id), from_writer=not _from_demoted(rows))
 
     @override
     def credit_records(self, customer_ids: Sequence[int], today: date) -> list[CreditRecord]:
-        return [_record(row) for row in self._connection.query(CREDIT_RECORDS, _on(customer_ids, today))]
+        rows = self._read(customer_ids, today)
+        if _from_demoted(rows):
+            raise StoreUnavailableError("The loan store takes no writes: its records may be old.")
+        return [_record(row) for row in rows if row[CUSTOMER_ID] is not None]
+
+    def _read(self, customer_ids: Sequence[int], today: date) -> Rows:
+        rows = self._connection.query(CREDIT_RECORDS, _on(customer_ids, today))
+        if _from_demoted(rows):
+            # The connection has outlived a failover: a new one leads to the writer.
+            self._connection.forget()
+            rows = self._connection.query(CREDIT_RECORDS, _on(customer_ids, today))
+        return rows
 
     @override
     @contextmanager
@@ -101,8 +125,12 @@ class MySQLLoanTransaction(LoanTransaction):
 
     @override
     def lock_customer(self, customer_id: int) -> None:
-        if not self._transaction.execute(LOCK_CUSTOMER, {"customer_id": customer_id}).fetchall():
-            raise CustomerNotFoundError(customer_id)
+        rows = self._transaction.execute(LOCK_CUSTOMER, {"customer_id": customer_id}).fetchall()
+        if _from_demoted(rows):
+            # Before anything is believed of it: it may lack the loan that somebody looks for.
+            self._transaction.abandon()
+            raise ConnectionLostError
+        _require(rows, customer_id)
 
     @override
     def credit_record(self, customer_id: int, today: date) -> CreditRecord:
@@ -138,10 +166,6 @@ class MySQLLoanTransaction(LoanTransaction):
             raise TransactionConflictError from exc
 
     @override
-    def add_invalidation(self, customer_id: int, marker: bytes) -> None:
-        self._transaction.execute(ADD_INVALIDATION, {"customer_id": customer_id, "write_token": marker})
-
-    @override
     def commit(self) -> None:
         self._transaction.commit()
 
@@ -171,7 +195,7 @@ def _columns(request: LoanRequest, decision: Decision) -> dict[str, object]:
     }
 
 
-def _earlier_result(rows: tuple[tuple[Any, ...], ...]) -> EarlierResult | None:
+def _earlier_result(rows: Rows) -> EarlierResult | None:
     if not rows:
         return None
     customer_id, loan_amount, asked_rate, tenure, score, rate, installment, reasons, loan_id, request_id = rows[0]
@@ -183,13 +207,25 @@ def _earlier_result(rows: tuple[tuple[Any, ...], ...]) -> EarlierResult | None:
     )
 
 
-def _credit_record(rows: tuple[tuple[Any, ...], ...], customer_id: int) -> CreditRecord:
-    if not rows:
+def _from_demoted(rows: Rows) -> bool:
+    return any(demoted(row[:CUSTOMER_ID]) for row in rows)
+
+
+def _require(rows: Rows, customer_id: int) -> None:
+    """Refuse rows of nobody and, since money rides on it, rows of anybody else."""
+    ((*_, found),) = [row[: CUSTOMER_ID + 1] for row in rows]
+    if found is None:
         raise CustomerNotFoundError(customer_id)
+    if found != customer_id:
+        raise RuntimeError(f"The loan store answered for customer {found}, asked for {customer_id}.")
+
+
+def _credit_record(rows: Rows, customer_id: int) -> CreditRecord:
+    _require(rows, customer_id)
     return _record(rows[0])
 
 
 def _record(row: tuple[Any, ...]) -> CreditRecord:
-    customer, salary, limit, loans, paid, tenure, this_year, *amounts = row
+    customer, salary, limit, on_hold, loans, paid, tenure, this_year, *amounts = row[CUSTOMER_ID:]
     # SUM over integers is DECIMAL in MySQL.
-    return CreditRecord(customer, salary, limit, loans, int(paid), int(tenure), int(this_year), *amounts)
+    return CreditRecord(customer, salary, limit, bool(on_hold), loans, int(paid), int(tenure), int(this_year), *amounts)

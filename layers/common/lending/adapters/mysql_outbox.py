@@ -9,20 +9,28 @@ from lending.adapters.mysql_connection import MySQLConnection, Transaction
 from lending.patience import Patience
 from lending.ports import Invalidation, InvalidationBatch, Outbox
 
-DUE = """
+# Both read along the index of swept_at, and so pass over none of the rows that are not theirs.
+NEVER_SWEPT = """
 SELECT invalidation_id, customer_id, write_token FROM cache_invalidations
- WHERE swept_at IS NULL OR swept_at < CURRENT_TIMESTAMP - INTERVAL %(pause)s SECOND
+ WHERE swept_at IS NULL
  ORDER BY invalidation_id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 """
-
-FORGET_SWEPT_TWICE = "DELETE FROM cache_invalidations WHERE invalidation_id IN %(ids)s AND swept_at IS NOT NULL"
-
-NOTE_SWEPT_ONCE = "UPDATE cache_invalidations SET swept_at = CURRENT_TIMESTAMP WHERE invalidation_id IN %(ids)s"
-
-OLDEST = """
-SELECT COALESCE(TIMESTAMPDIFF(SECOND, MIN(created_at), CURRENT_TIMESTAMP), 0)
-  FROM cache_invalidations WHERE swept_at IS NULL
+SWEPT_ONCE = """
+SELECT invalidation_id, customer_id, write_token FROM cache_invalidations
+ WHERE swept_at < CURRENT_TIMESTAMP - INTERVAL %(pause)s SECOND
+ ORDER BY swept_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 """
+
+NOTE_SWEPT = "UPDATE cache_invalidations SET swept_at = CURRENT_TIMESTAMP WHERE invalidation_id IN %(ids)s"
+FORGET = "DELETE FROM cache_invalidations WHERE invalidation_id IN %(ids)s"
+
+# The first in the order of sweeping; the least of all created_at would have to be looked for among all of them.
+OLDEST = """
+SELECT TIMESTAMPDIFF(SECOND, created_at, CURRENT_TIMESTAMP) FROM cache_invalidations
+ WHERE swept_at IS NULL ORDER BY invalidation_id LIMIT 1
+"""
+
+PENDING = "SELECT DISTINCT customer_id FROM cache_invalidations WHERE customer_id IN %(customer_ids)s"
 
 
 class MySQLOutbox(Outbox):
@@ -36,26 +44,38 @@ class MySQLOutbox(Outbox):
     @contextmanager
     def batch(self, limit: int) -> Iterator["MySQLInvalidationBatch"]:
         with self._connection.transaction() as transaction:
-            yield MySQLInvalidationBatch(transaction, limit, self._patience.second_pass)
+            due: dict[str, object] = {"limit": limit, "pause": self._patience.second_pass}
+            batch = MySQLInvalidationBatch(transaction, NEVER_SWEPT, NOTE_SWEPT, due)
+            if not batch.rows:
+                batch = MySQLInvalidationBatch(transaction, SWEPT_ONCE, FORGET, due)
+            yield batch
 
     @override
     def oldest_seconds(self) -> int:
-        ((seconds,),) = self._connection.query(OLDEST, {})
-        return int(seconds)
+        rows = self._connection.query(OLDEST, {})
+        return int(rows[0][0]) if rows else 0
+
+    @override
+    def pending(self, customer_ids: Sequence[int]) -> set[int]:
+        return {row[0] for row in self._connection.query(PENDING, {"customer_ids": customer_ids})}
 
 
 class MySQLInvalidationBatch(InvalidationBatch):
     """InvalidationBatch on a transaction that holds its rows."""
 
-    def __init__(self, transaction: Transaction, limit: int, pause: int) -> None:
+    def __init__(self, transaction: Transaction, select: str, confirm: str, parameters: dict[str, object]) -> None:
         self._transaction = transaction
-        rows = transaction.execute(DUE, {"limit": limit, "pause": pause}).fetchall()
+        self._confirm = confirm
+        rows = transaction.execute(select, parameters).fetchall()
         self._ids = [row[0] for row in rows]
-        self.invalidations: Sequence[Invalidation] = [Invalidation(*row[1:]) for row in rows]
+        self.rows = len(rows)
+        markers: dict[int, set[bytes]] = {}
+        for _, customer_id, marker in rows:
+            markers.setdefault(customer_id, set()).add(marker)
+        self.invalidations: Sequence[Invalidation] = [Invalidation(c, tuple(m - {b""})) for c, m in markers.items()]
 
     @override
     def confirm(self) -> None:
         if self._ids:
-            self._transaction.execute(FORGET_SWEPT_TWICE, {"ids": self._ids})
-            self._transaction.execute(NOTE_SWEPT_ONCE, {"ids": self._ids})
+            self._transaction.execute(self._confirm, {"ids": self._ids})
             self._transaction.commit()

@@ -1,170 +1,144 @@
 """The score cache in Redis: leases for readers, markers for writers, and never in the way.
 
 Under `credit_score:{customer_id}` lies one of
-    {...}          a profile, for a day
-    lease:TOKEN    a reader has missed and is reading the database; only it may fill the entry, for five seconds
-    write:TOKEN    a loan is being made; nobody fills the entry until its writer, or the time, removes the marker
+    {...}              a profile's document, for a day
+    lease:RANDOM       a reader has missed and is reading the database; only it may fill the entry, for five seconds
+    write:REQUEST_ID   a loan is being made; nobody fills the entry until its writer, or the time, removes the marker
 Anything else is taken for a miss and replaced. A plain DEL is always a correct invalidation.
 """
 
 import os
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import date
 from typing import Any
 
 from typing_extensions import override
 
-from lending.adapters.redis_connection import RedisConnection
+from lending.adapters.keyspace import Keyspace
+from lending.adapters.redis_connection import RedisConnection, Wait
+from lending.adapters.redis_scripts import (
+    DELETE_IF_SAME,
+    DELETE_UNLESS_MARKED,
+    LEASE_IF_SAME,
+    LOOK_UP,
+    PEEK,
+    SET_IF_SAME,
+    SET_MARKER,
+    in_database,
+)
 from lending.adapters.score_document import MAX_LENGTH, from_document, to_document
 from lending.domain.scoring import CreditProfile
 from lending.patience import Patience
-from lending.ports import BypassReason, CacheAwayError, LookUp, ScoreCache
+from lending.ports import MARKER, BypassReason, CacheAwayError, Fill, LookUp, ScoreCache
 
 TTL_SECONDS = 86_400
 EXPIRING_MILLISECONDS = 3_600_000
 """An entry asked for in its last hour will be wanted again: it is renewed before it goes."""
 LEASE_MILLISECONDS = 5_000
-"""Longer than a reader's query can take; a reader that is slower loses the right to fill, not its answer."""
+"""Longer than a reader's query can take; a reader that is slower loses the right to fill, not its result."""
 
-LEASE, MARKER = b"lease:", b"write:"
-
-KEY_PREFIX = "credit_score:"
-EXPIRING = "credit_scores:expiring"
-"""The set of customers whose entry was hit in its last hour."""
-
-# One round trip either returns what is there or takes the lease, in place of what is too long for a profile too.
-LOOK_UP = """
-local held = redis.call('SET', KEYS[1], ARGV[1], 'NX', 'GET', 'PX', ARGV[2])
-if held and held:sub(1, 1) == '{' and redis.call('PTTL', KEYS[1]) < tonumber(ARGV[3]) then
-  redis.call('SADD', KEYS[2], ARGV[4])
-end
-if held and #held > tonumber(ARGV[5]) then
-  redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-  return false
-end
-return held
-"""
-
-# GETEX, not GET: a demoted primary would still answer that, with what it knew then.
-PEEK = """
-local held = redis.call('GETEX', KEYS[1])
-return held and #held <= tonumber(ARGV[1]) and held
-"""
-
-# Take the lease in place of what is not a profile of ours: `ARGV[1]` is what was seen there, gone if it changed since.
-LEASE_IF_SAME = """
-local held = redis.pcall('GET', KEYS[1])
-if type(held) == 'string' and held ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
-return 1
-"""
-
-# Fill only in place of one's own lease: whatever came since, a writer above all, has killed it.
-SET_IF_SAME = """
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
-return 1
-"""
-
-# Leave another writer's marker alone: that write is still under way.
-DELETE_UNLESS_MARKED = """
-local held = redis.pcall('GET', KEYS[1])
-if type(held) == 'string' and held:sub(1, 6) == 'write:' and held ~= ARGV[1] then return 0 end
-return redis.call('DEL', KEYS[1])
-"""
-
-# A rollback changed nothing: remove one's own marker, and nothing else.
-DELETE_IF_SAME = """
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-return redis.call('DEL', KEYS[1])
-"""
+LEASE = b"lease:"
 
 
 class RedisScoreCache(ScoreCache):
-    """ScoreCache on one connection, opened on first use and kept while warm."""
+    """ScoreCache for one request: all its waiting together stays within the patience's cache_total."""
 
-    def __init__(self, connection: RedisConnection, patience: Patience) -> None:
+    def __init__(self, connection: RedisConnection, keyspace: Keyspace, patience: Patience) -> None:
         self._connection = connection
+        self._keyspace = keyspace
         self._patience = patience
+        self._seconds_left = patience.cache_total
 
     @override
     def look_up(self, customer_id: int, today: date) -> LookUp:
-        if not self._connection.breaker.lets_through():
-            return LookUp(None, bypass=BypassReason.BREAKER_OPEN)
-        key, lease = key_of(customer_id), _token(LEASE)
-        try:
-            held = self._connection.ask_for_value(
-                "EVAL",
-                LOOK_UP,
-                2,
-                key,
-                EXPIRING,
-                lease,
-                LEASE_MILLISECONDS,
-                EXPIRING_MILLISECONDS,
-                customer_id,
-                MAX_LENGTH,
-            )
-            # One's own lease comes back when the first try's reply was lost.
-            if held is None or held == lease:
-                return LookUp(None, lease=lease)
-            if held.startswith((LEASE, MARKER)):
-                return LookUp(None)
-            profile = from_document(held, customer_id, today)
-            if profile is None and self._connection.ask("EVAL", LEASE_IF_SAME, 1, key, held, lease, LEASE_MILLISECONDS):
-                return LookUp(None, lease=lease)
-            return LookUp(profile)
-        except CacheAwayError as exc:
-            return LookUp(None, bypass=exc.reason)
+        return self._unless_away(self._look_up, customer_id, today)
 
     @override
     def peek(self, customer_id: int, today: date) -> LookUp:
+        return self._unless_away(self._peek, customer_id, today)
+
+    def _unless_away(self, read: Callable[[int, date], LookUp], customer_id: int, today: date) -> LookUp:
         if not self._connection.breaker.lets_through():
             return LookUp(None, bypass=BypassReason.BREAKER_OPEN)
         try:
-            held = self._connection.ask_for_value(
-                "EVAL", PEEK, 1, key_of(customer_id), MAX_LENGTH, patience=self._patience.cache_peek
-            )
-            return LookUp(from_document(held or b"", customer_id, today))
+            return read(customer_id, today)
         except CacheAwayError as exc:
             return LookUp(None, bypass=exc.reason)
+        except (AttributeError, TypeError, ValueError) as exc:  # a reply of a kind that no cache of ours gives
+            return LookUp(None, bypass=self._connection.away(exc).reason)
+
+    def _look_up(self, customer_id: int, today: date) -> LookUp:
+        key, lease = self._keyspace.entry(customer_id), _new_lease()
+        held = self._read(LOOK_UP, key, lease, LEASE_MILLISECONDS, EXPIRING_MILLISECONDS, MAX_LENGTH)
+        if isinstance(held, list):
+            (held,) = held
+            self._note_expiring(customer_id)
+        # One's own lease comes back when the first try's reply was lost.
+        if held is None or held == lease:
+            return LookUp(None, lease=lease)
+        if held.startswith((LEASE, MARKER)):
+            return LookUp(None)
+        profile = from_document(held, customer_id, today, self._keyspace.mark)
+        if profile is None and self._read(LEASE_IF_SAME, key, held, lease, LEASE_MILLISECONDS):
+            return LookUp(None, lease=lease)
+        return LookUp(profile)
+
+    def _peek(self, customer_id: int, today: date) -> LookUp:
+        wait = Wait(total=self._patience.cache_peek, reply=self._patience.cache_peek)
+        held = self._eval(wait, PEEK, self._keyspace.entry(customer_id), MAX_LENGTH)
+        return LookUp(from_document(held or b"", customer_id, today, self._keyspace.mark))
 
     @override
-    def fill(self, lease: bytes, profile: CreditProfile) -> bool:
-        key = key_of(profile.customer_id)
+    def fill(self, lease: bytes, profile: CreditProfile) -> Fill:
+        document = to_document(profile, self._keyspace.mark)
         try:
-            return bool(self._connection.ask("EVAL", SET_IF_SAME, 1, key, lease, to_document(profile), TTL_SECONDS))
+            stored = self._read(SET_IF_SAME, self._keyspace.entry(profile.customer_id), lease, document, TTL_SECONDS)
         except CacheAwayError:
-            return False
+            return Fill.FAILED
+        return Fill.STORED if stored else Fill.TOO_LATE
 
     @override
-    def begin_write(self, customer_id: int, marker: bytes | None = None) -> bytes:
-        # Tried whatever the breaker says, as all that a writer does.
-        marker = marker or _token(MARKER)
-        self._tell("SET", key_of(customer_id), marker, "EX", self._patience.marker)
-        return marker
+    def begin_write(self, customer_id: int, marker: bytes) -> bool:
+        return self._write(SET_MARKER, customer_id, marker, self._patience.marker)
 
     @override
-    def finish_write(self, customer_id: int, marker: bytes) -> bool:
-        return self._tell("EVAL", DELETE_UNLESS_MARKED, 1, key_of(customer_id), marker)
+    def finish_write(self, customer_id: int, marker: bytes, *, wait: bool = True) -> bool:
+        return self._write(DELETE_UNLESS_MARKED, customer_id, marker, wait=wait)
 
     @override
     def retract_write(self, customer_id: int, marker: bytes) -> None:
-        self._tell("EVAL", DELETE_IF_SAME, 1, key_of(customer_id), marker)
+        self._write(DELETE_IF_SAME, customer_id, marker)
 
-    def _tell(self, *command: Any) -> bool:
-        """Run a command for its effect; return whether Redis answered it."""
+    def _read(self, script: str, key: str, *arguments: Any) -> Any:
+        return self._eval(Wait(self._seconds_left, self._patience.cache_reply), script, key, *arguments)
+
+    def _write(self, script: str, customer_id: int, *arguments: Any, wait: bool = True) -> bool:
+        """Send a writer's command, whatever the breaker says and however little time is left; tell of its reply."""
+        seconds = min(self._patience.cache_write, self._seconds_left) if wait else 0
+        seconds = max(seconds, self._patience.cache_send)
         try:
-            self._connection.ask(*command, patience=self._patience.cache_write)
+            self._eval(Wait(seconds, seconds), script, self._keyspace.entry(customer_id), *arguments)
         except CacheAwayError:
             return False
         return True
 
+    def _eval(self, wait: Wait, script: str, key: str, *arguments: Any) -> Any:
+        started_at = time.monotonic()
+        try:
+            return self._connection.ask(
+                "EVAL", in_database(script, self._keyspace.database), 1, key, *arguments, wait=wait
+            )
+        finally:
+            self._seconds_left -= time.monotonic() - started_at
 
-def key_of(customer_id: int) -> str:
-    """Return the key under which a customer's profile lies."""
-    return f"{KEY_PREFIX}{customer_id}"
+    def _note_expiring(self, customer_id: int) -> None:
+        wait = Wait(self._seconds_left, self._patience.cache_reply)
+        with suppress(CacheAwayError):  # it is a hit all the same
+            self._connection.ask("SADD", self._keyspace.expiring, customer_id, wait=wait)
 
 
-def _token(kind: bytes) -> bytes:
+def _new_lease() -> bytes:
     # From the system, per request: environments restored from one snapshot share every other source.
-    return kind + os.urandom(12).hex().encode()
+    return LEASE + os.urandom(12).hex().encode()

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from lending.domain.scoring import CreditProfile, ScoreComponents
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Raise it whenever a field changes its name or meaning: older readers then take the document for a miss."""
 
 MAX_LENGTH = 2048
@@ -24,22 +24,27 @@ _encode = json.JSONEncoder(separators=(",", ":")).encode
 _decode = json.JSONDecoder().decode
 
 
-def to_document(profile: CreditProfile) -> str:
-    """Return the document of a profile. Amounts are strings: exact for every reader, whatever its parser does."""
-    document = {"v": SCHEMA_VERSION, **profile._asdict()}
+def to_document(profile: CreditProfile, mark: str) -> str:
+    """Return the document of a profile. Amounts are strings: exact for every reader, whatever its parser does.
+
+    Args:
+        profile: What the document holds.
+        mark: Names the database that the profile was read from.
+    """
+    document = {"v": SCHEMA_VERSION, "db": mark, **profile._asdict()}
     document["components"] = {name: str(points) for name, points in profile.components._asdict().items()}
     for name in TEXTS:
         document[name] = str(document[name])
     return _encode(document)
 
 
-def from_document(text: bytes, customer_id: int, today: date) -> CreditProfile | None:
-    """Return the profile in a document; None unless it is this schema's, this customer's and of this time."""
+def from_document(text: bytes, customer_id: int, today: date, mark: str) -> CreditProfile | None:
+    """Return the profile in a document; None unless it is of this schema, database and customer, and of this time."""
     if len(text) > MAX_LENGTH:
         return None
     try:
         document = _decode(text.decode())
-        if document["v"] != SCHEMA_VERSION or document["customer_id"] != customer_id:
+        if document["v"] != SCHEMA_VERSION or document["db"] != mark or document["customer_id"] != customer_id:
             return None
         components = document["components"]
         profile = CreditProfile(
@@ -49,6 +54,7 @@ def from_document(text: bytes, customer_id: int, today: date) -> CreditProfile |
             loans=_integer(document["loans"], MAX_LOANS),
             monthly_salary=_amount(document["monthly_salary"]),
             approved_limit=_amount(document["approved_limit"]),
+            on_hold=_boolean(document["on_hold"]),
             current_amount=_amount(document["current_amount"]),
             current_installments=_amount(document["current_installments"]),
             as_of=date.fromisoformat(document["as_of"]),
@@ -58,6 +64,12 @@ def from_document(text: bytes, customer_id: int, today: date) -> CreditProfile |
         return None
     # A clock set back would otherwise serve a profile from the future.
     return profile if profile.as_of <= today <= profile.valid_through else None
+
+
+def _boolean(value: object) -> bool:
+    if type(value) is bool:
+        return value
+    raise ValueError(value)
 
 
 def _integer(value: object, most: int) -> int:

@@ -36,6 +36,8 @@ class CreditRecord(NamedTuple):
     customer_id: int
     monthly_salary: Decimal
     approved_limit: Decimal
+    on_hold: bool
+    """Whether somebody has said to lend this customer nothing."""
     loans: int
     emis_paid_on_time: int
     """Sum over all loans."""

@@ -35,6 +35,7 @@ class CreditProfile(NamedTuple):
     loans: int
     monthly_salary: Decimal
     approved_limit: Decimal
+    on_hold: bool
     current_amount: Decimal
     """Sum of loan_amount over current loans."""
     current_installments: Decimal
@@ -64,6 +65,7 @@ def assess(record: CreditRecord, today: date) -> CreditProfile:
         loans=record.loans,
         monthly_salary=record.monthly_salary,
         approved_limit=record.approved_limit,
+        on_hold=record.on_hold,
         current_amount=record.current_amount,
         current_installments=record.current_installments,
         as_of=today,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum
 
-from lending.ports import BypassReason, LookUp
+from lending.ports import BypassReason, Fill, LookUp
 
 
 class CacheOutcome(Enum):
@@ -27,8 +27,8 @@ class CacheUse:
     bypass: BypassReason | None = None
     stored: bool = False
     """Whether this request filled the entry it missed."""
-    write_failed: bool = False
-    """Whether the entry was left to the next sweep, since the cache did not confirm the delete."""
+    unconfirmed: bool = False
+    """Whether the cache did not confirm a fill or a delete; the next sweep makes the delete good."""
 
     def note(self, found: LookUp) -> None:
         """Take down what the cache held."""
@@ -37,3 +37,8 @@ class CacheUse:
             self.outcome = CacheOutcome.BYPASS
         else:
             self.outcome = CacheOutcome.HIT if found.profile is not None else CacheOutcome.MISS
+
+    def note_fill(self, fill: Fill) -> None:
+        """Take down what became of the fill."""
+        self.stored = fill is Fill.STORED
+        self.unconfirmed = fill is Fill.FAILED

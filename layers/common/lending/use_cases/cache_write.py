@@ -1,26 +1,44 @@
 """The cache's side of one write: a marker before it, the entry dropped after it."""
 
-from lending.ports import ScoreCache
+from lending.ports import ScoreCache, marker_of
 
 
 class CacheWrite:
     """What the cache is told of one request that changes a customer's loans."""
 
-    def __init__(self, scores: ScoreCache, customer_id: int) -> None:
+    def __init__(self, scores: ScoreCache, customer_id: int, request_id: str) -> None:
         self._scores = scores
         self._customer_id = customer_id
-        self._marker: bytes | None = None
+        self._marker = marker_of(request_id)
+        self._begun = False
+        self._confirmed = False
 
-    def begin(self) -> bytes:
-        """Put the marker, under which no score is stored; return it. Again for each try of the request."""
-        self._marker = self._scores.begin_write(self._customer_id, self._marker)
-        return self._marker
+    def begin(self) -> None:
+        """Put the marker, under which no score is stored. Called for each try; one that is confirmed stands."""
+        self._begun = True
+        self._confirmed = self._confirmed or self._scores.begin_write(self._customer_id, self._marker)
 
-    def finish(self) -> bool:
-        """Drop the entry after the commit; return whether the cache has confirmed it, or had nothing to be told."""
-        return self._marker is None or self._scores.finish_write(self._customer_id, self._marker)
+    def take_over(self, request_id: str) -> None:
+        """Finish the write of an earlier request, which may have been killed right after its commit."""
+        self._marker = marker_of(request_id)
+        self._begun = True
+
+    def finish(self, *, in_haste: bool) -> bool:
+        """Drop the entry after the commit.
+
+        Args:
+            in_haste: There is no time to wait for the cache. Under a confirmed marker the entry is gone already, and
+                the sweep removes the marker; otherwise the delete is sent all the same.
+        Returns:
+            Whether the cache has confirmed it, or there was nothing to drop.
+        """
+        if not self._begun:
+            return True
+        if in_haste and self._confirmed:
+            return False
+        return self._scores.finish_write(self._customer_id, self._marker, wait=not in_haste)
 
     def retract(self) -> None:
         """Remove the marker, since nothing was written."""
-        if self._marker is not None:
+        if self._begun:
             self._scores.retract_write(self._customer_id, self._marker)

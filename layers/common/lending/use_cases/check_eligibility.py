@@ -35,7 +35,8 @@ def check_eligibility(
     profile = found.profile
     if profile is None:
         # Read after the lease was taken: a read from before it might miss a loan whose writer has already left.
-        profile = assess(store().credit_record(application.customer_id, today), today)
-        if found.lease is not None:
-            cache_use.stored = scores.fill(found.lease, profile)
+        reading = store().credit_record(application.customer_id, today)
+        profile = assess(reading.record, today)
+        if found.lease is not None and reading.from_writer:
+            cache_use.note_fill(scores.fill(found.lease, profile))
     return decide(application, profile)

@@ -59,7 +59,7 @@ def create_loan(
         if declined is not None:
             return LoanResult(declined, None)
     tries = Tries(seconds_left, pause, patience)
-    write = CacheWrite(scores, request.application.customer_id)
+    write = CacheWrite(scores, request.application.customer_id, request.request_id)
     try:
         result = _lent_in_time(request, store(), tries, write, today)
     except Exception:
@@ -68,7 +68,7 @@ def create_loan(
             write.retract()
         raise
     # After the commit: dropped any earlier, a reader could cache the old score again.
-    cache_use.write_failed = not write.finish()
+    cache_use.unconfirmed = not write.finish(in_haste=seconds_left() < patience.time_to_answer)
     return result
 
 
@@ -106,7 +106,7 @@ def _lend(
     earlier = _earlier_result(request, transaction, in_doubt=tries.in_doubt)
     tries.looked()
     if earlier is not None:
-        return _replayed(request, earlier)
+        return _replayed(request, earlier, write)
     decision = decide(request.application, assess(transaction.credit_record(customer_id, today), today))
     if not decision.approved:
         if request.idempotency_key is not None:
@@ -115,9 +115,10 @@ def _lend(
             transaction.commit()
         return LoanResult(decision, None)
     tries.require_time_to_commit()
-    marker = write.begin()
+    write.begin()
     loan_id = transaction.add_loan(request, decision, today)
-    transaction.add_invalidation(customer_id, marker)
+    # Looked at again: the marker and the INSERT have taken their time, and a COMMIT can not be taken back.
+    tries.require_time_to_commit()
     transaction.commit()
     return LoanResult(decision, loan_id)
 
@@ -132,7 +133,9 @@ def _earlier_result(request: LoanRequest, transaction: LoanTransaction, *, in_do
     return transaction.result_of_key(request.idempotency_key)
 
 
-def _replayed(request: LoanRequest, earlier: EarlierResult) -> LoanResult:
+def _replayed(request: LoanRequest, earlier: EarlierResult, write: CacheWrite) -> LoanResult:
     if earlier.application != request.application:
         raise IdempotencyMismatchError
+    if earlier.loan_id is not None:
+        write.take_over(earlier.request_id)
     return LoanResult(earlier.decision, earlier.loan_id, replayed=earlier.request_id != request.request_id)
