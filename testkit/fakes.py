@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from lending.adapters.keyspace import Keyspace
 from lending.domain.eligibility import Decision
-from lending.domain.loans import CreditRecord, LoanRequest, end_of_tenure
+from lending.domain.loans import CreditRecord, LoanMade, LoanRequest, end_of_tenure
 from lending.domain.scoring import CreditProfile
 from lending.errors import CustomerNotFoundError, StoreUnavailableError
 from lending.ports import MARKER, BypassReason, EarlierResult, Fill, Invalidation, LookUp, Reading, marker_of
@@ -125,9 +125,9 @@ class FakeTransaction:
 
     def result_of_request(self, customer_id: int, request_id: str) -> EarlierResult | None:
         made = (answer for request, answer in self._store.answers if request.request_id == request_id)
-        return next((a for a in made if a.application.customer_id == customer_id and a.loan_id is not None), None)
+        return next((a for a in made if a.application.customer_id == customer_id and a.loan is not None), None)
 
-    def add_loan(self, request: LoanRequest, decision: Decision, today: date) -> int:
+    def add_loan(self, request: LoanRequest, decision: Decision, today: date) -> LoanMade:
         application = request.application
         loan = Loan(
             loan_amount=application.loan_amount,
@@ -138,12 +138,12 @@ class FakeTransaction:
             end_date=end_of_tenure(today, application.tenure),
             status="APPROVED",
         )
-        loan_id = next(self._store._ids)
+        made = LoanMade(next(self._store._ids), loan.start_date, loan.end_date)
         self._loans.append((application.customer_id, loan))
-        self._answers.append((request, EarlierResult(application, decision, loan_id, request.request_id)))
+        self._answers.append((request, EarlierResult(application, decision, made, request.request_id)))
         # As the database's trigger does.
         self._invalidations.append(Invalidation(application.customer_id, (marker_of(request.request_id),)))
-        return loan_id
+        return made
 
     def add_decline(self, request: LoanRequest, decision: Decision) -> None:
         self._answers.append((request, EarlierResult(request.application, decision, None, request.request_id)))

@@ -230,7 +230,7 @@ class Run:
             )
         except Killed:
             return
-        assert answer.loan_id is not None
+        assert answer.loan is not None
         self.answered += 1
 
     def _keep(self, actor: Actor) -> None:

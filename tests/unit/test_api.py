@@ -150,7 +150,9 @@ def test_every_request_writes_one_line_of_metrics(
 
 
 def test_what_was_decided_is_told_beside_the_metrics(emf: Callable[[], list[dict[str, Any]]]) -> None:
-    decision = Decision(8, Decimal("8.5"), Decimal("8721.98"), (ReasonCode.CREDIT_SCORE_TOO_LOW,))
+    decision = Decision(
+        8, Decimal("8.5"), Decimal("8721.98"), (ReasonCode.CREDIT_SCORE_TOO_LOW,), None, Decimal(0), None
+    )
 
     def operation(call: Call) -> Response:
         call.note(1001, decision)
@@ -168,7 +170,7 @@ def test_what_was_decided_is_told_beside_the_metrics(emf: Callable[[], list[dict
 def test_nothing_of_one_request_is_told_of_the_next(emf: Callable[[], list[dict[str, Any]]]) -> None:
     def operation(call: Call) -> Response:
         call.cache_use.outcome = CacheOutcome.HIT
-        call.note(1001, Decision(60, Decimal(12), Decimal(1), ()))
+        call.note(1001, Decision(60, Decimal(12), Decimal(1), (), None, None, None))
         call.count("LoanApproved")
         return fine(call)
 

@@ -20,6 +20,10 @@ def a_profile(**fields: Any) -> CreditProfile:
         credit_score=60,
         components=ScoreComponents(Decimal(35), Decimal(5), Decimal(10), Decimal(10)),
         loans=5,
+        emis_paid_on_time=60,
+        tenure_months=60,
+        loans_this_year=2,
+        lent_amount=Decimal(400000),
         monthly_salary=Decimal(50000),
         approved_limit=Decimal(1000000),
         on_hold=False,
@@ -35,6 +39,7 @@ NO_HISTORY = {"credit_score": 0, "loans": 0}
 OVER_LIMIT = {"credit_score": 0, "current_amount": Decimal("1000000.01")}
 TOO_LOW = {"credit_score": 10}
 PENNILESS = {"monthly_salary": Decimal(0)}
+ON_HOLD = {"on_hold": True}
 
 
 @pytest.mark.parametrize(
@@ -45,6 +50,15 @@ PENNILESS = {"monthly_salary": Decimal(0)}
         (OVER_LIMIT, [ReasonCode.DEBT_OVER_APPROVED_LIMIT]),
         (TOO_LOW, [ReasonCode.CREDIT_SCORE_TOO_LOW]),
         (PENNILESS, [ReasonCode.INSTALLMENTS_OVER_HALF_SALARY]),
+        (ON_HOLD, [ReasonCode.CUSTOMER_ON_HOLD]),
+        (
+            ON_HOLD | TOO_LOW | PENNILESS,
+            [
+                ReasonCode.CUSTOMER_ON_HOLD,
+                ReasonCode.CREDIT_SCORE_TOO_LOW,
+                ReasonCode.INSTALLMENTS_OVER_HALF_SALARY,
+            ],
+        ),
         (NO_HISTORY | PENNILESS, [ReasonCode.NO_CREDIT_HISTORY, ReasonCode.INSTALLMENTS_OVER_HALF_SALARY]),
         (OVER_LIMIT | PENNILESS, [ReasonCode.DEBT_OVER_APPROVED_LIMIT, ReasonCode.INSTALLMENTS_OVER_HALF_SALARY]),
         (TOO_LOW | PENNILESS, [ReasonCode.CREDIT_SCORE_TOO_LOW, ReasonCode.INSTALLMENTS_OVER_HALF_SALARY]),
@@ -99,3 +113,45 @@ def test_whoever_may_borrow_may_borrow_less(credit_score: int, loan_amount: Deci
 
     if decide(application, profile).approved:
         assert decide(half, profile).approved
+
+
+@pytest.mark.parametrize(("highest", "approved"), [("11.99", False), ("12.00", True), ("100", True)])
+def test_a_rate_above_the_highest_that_is_accepted_declines(highest: str, *, approved: bool) -> None:
+    application = HUNDRED_THOUSAND._replace(interest_rate=Decimal(8), highest_interest_rate=Decimal(highest))
+
+    decision = decide(application, a_profile(credit_score=50))
+
+    assert decision.corrected_interest_rate == 12
+    assert decision.reason_codes == (() if approved else (ReasonCode.RATE_OVER_HIGHEST,))
+
+
+def test_a_rate_over_the_highest_is_the_last_of_the_reasons() -> None:
+    application = HUNDRED_THOUSAND._replace(highest_interest_rate=Decimal(1))
+
+    decision = decide(application, a_profile(**PENNILESS))
+
+    assert decision.reason_codes == (ReasonCode.INSTALLMENTS_OVER_HALF_SALARY, ReasonCode.RATE_OVER_HIGHEST)
+
+
+@pytest.mark.parametrize("fields", [NO_HISTORY, OVER_LIMIT, TOO_LOW, ON_HOLD])
+def test_where_nothing_that_is_asked_would_pass_nothing_is_offered(fields: dict[str, Any]) -> None:
+    decision = decide(HUNDRED_THOUSAND, a_profile(**fields))
+
+    assert decision.highest_loan_amount == 0
+    assert decision.shortest_tenure is None
+
+
+def test_under_a_rate_over_the_highest_nothing_is_offered() -> None:
+    decision = decide(HUNDRED_THOUSAND._replace(highest_interest_rate=Decimal(1)), a_profile())
+
+    assert decision.highest_loan_amount == 0
+    assert decision.shortest_tenure is None
+
+
+def test_what_would_pass_instead_is_offered() -> None:
+    """Half of 50,000 carries 25,000 a month: at 12 % over 12 months 281,376.99; 100,000 within five months."""
+    decision = decide(HUNDRED_THOUSAND, a_profile())
+
+    assert decision.highest_loan_amount == Decimal("281376.99")
+    assert decision.shortest_tenure == 5
+    assert decision.score_components == a_profile().components

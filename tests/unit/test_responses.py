@@ -1,5 +1,6 @@
 import json
 import re
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -8,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lending.domain.eligibility import Decision, ReasonCode
-from lending.domain.loans import LoanApplication
+from lending.domain.loans import LoanApplication, LoanMade
+from lending.domain.scoring import ScoreComponents
 from lending.errors import (
     ConnectionLostError,
     CustomerNotFoundError,
@@ -26,12 +28,16 @@ from lending.use_cases.cache_use import CacheOutcome, CacheUse
 from lending.use_cases.create_loan import LoanResult
 
 APPLICATION = LoanApplication(1001, Decimal(100000), Decimal("8.5"), 12)
-APPROVED = Decision(45, Decimal(12), Decimal("8884.88"), ())
+POINTS = ScoreComponents(Decimal("30.00"), Decimal("6.00"), Decimal("0.00"), Decimal("9.00"))
+APPROVED = Decision(45, Decimal(12), Decimal("8884.88"), (), POINTS, Decimal("168824.00"), 6)
 DECLINED = Decision(
     0,
     Decimal("8.5"),
     Decimal("8721.98"),
     (ReasonCode.DEBT_OVER_APPROVED_LIMIT, ReasonCode.INSTALLMENTS_OVER_HALF_SALARY),
+    POINTS,
+    Decimal(0),
+    None,
 )
 
 money = st.decimals(min_value=Decimal("0.01"), max_value=Decimal("9999999999.99"), places=2)
@@ -50,7 +56,7 @@ def test_an_eligibility_answer_has_the_contracts_fields_in_its_order() -> None:
 
 
 def test_a_loan_that_was_made_is_created() -> None:
-    response = render_loan(APPLICATION, LoanResult(APPROVED, 5001))
+    response = render_loan(APPLICATION, LoanResult(APPROVED, LoanMade(5001, date(2024, 6, 15), date(2025, 6, 15))))
 
     assert response == {
         "statusCode": 201,
@@ -73,8 +79,10 @@ def test_a_declined_loan_is_an_answer_with_its_reasons() -> None:
 
 
 def test_an_answer_given_before_says_so() -> None:
-    first = render_loan(APPLICATION, LoanResult(APPROVED, 5001))
-    again = render_loan(APPLICATION, LoanResult(APPROVED, 5001, replayed=True))
+    first = render_loan(APPLICATION, LoanResult(APPROVED, LoanMade(5001, date(2024, 6, 15), date(2025, 6, 15))))
+    again = render_loan(
+        APPLICATION, LoanResult(APPROVED, LoanMade(5001, date(2024, 6, 15), date(2025, 6, 15)), replayed=True)
+    )
 
     assert again["headers"] == first["headers"] | {"idempotency-replayed": "true"}
     assert (again["statusCode"], again["body"]) == (first["statusCode"], first["body"])
@@ -91,9 +99,12 @@ def test_reasons_keep_their_order() -> None:
 def test_numbers_have_two_decimals_and_are_exact(asked: Decimal, corrected: Decimal, installment: Decimal) -> None:
     """No float on the way: 0.1 + 0.2 is 0.30, and a large amount keeps its cents."""
     application = LoanApplication(1001, Decimal(1), asked, 12)
-    decision = Decision(45, corrected, installment, ())
+    decision = Decision(45, corrected, installment, (), POINTS, Decimal("168824.00"), 6)
 
-    for response in (render_eligibility(application, decision), render_loan(application, LoanResult(decision, 1))):
+    for response in (
+        render_eligibility(application, decision),
+        render_loan(application, LoanResult(decision, LoanMade(1, date(2024, 6, 15), date(2025, 6, 15)))),
+    ):
         written = dict(re.findall(r'"(\w+)":([0-9.eE+-]+)', response["body"]))
         assert re.fullmatch(r"\d+\.\d\d", written["monthly_installment"])
         assert re.fullmatch(r"\d+\.\d\d", written["corrected_interest_rate"])

@@ -242,7 +242,7 @@ def test_a_loan_is_announced_before_it_is_made_and_the_score_dropped_after_the_c
 ) -> None:
     answer = create(HUNDRED_THOUSAND)
 
-    assert answer.loan_id is not None
+    assert answer.loan is not None
     assert steps == [
         "cache: peek",
         "store: transaction",
@@ -319,7 +319,7 @@ def test_the_cache_never_approves(
     answer = create(BEYOND_MEANS)
 
     assert answer.decision.reason_codes == (ReasonCode.INSTALLMENTS_OVER_HALF_SALARY,)
-    assert answer.loan_id is None
+    assert answer.loan is None
     assert len(store.loans[ASHA]) == 3
 
 
@@ -339,7 +339,7 @@ def test_a_decline_by_the_store_writes_nothing(
 ) -> None:
     answer = create(BEYOND_MEANS)
 
-    assert answer.loan_id is None
+    assert answer.loan is None
     assert steps == ["cache: peek", "store: transaction", "store: lock_customer", "store: credit_record"]
     assert len(store.loans[ASHA]) == 3
     assert scores.held == {}
@@ -357,7 +357,7 @@ def test_with_the_cache_away_a_loan_is_made_all_the_same(
 
     answer = create(HUNDRED_THOUSAND)
 
-    assert answer.loan_id is not None
+    assert answer.loan is not None
     assert len(store.loans[ASHA]) == 4
     assert [step for step in steps if step.startswith("cache")] == [
         "cache: peek",
@@ -432,7 +432,7 @@ def test_with_a_key_the_cache_is_not_asked(
 
     answer = create(BEYOND_MEANS, key=b"key")
 
-    assert answer.loan_id is None
+    assert answer.loan is None
     assert "cache: peek" not in steps
     assert steps[-2:] == ["store: add_decline", "store: commit"]
     assert cache_use == CacheUse()
@@ -470,7 +470,7 @@ def test_after_a_lost_commit_the_request_answers_what_is_true(
 
     result = create(HUNDRED_THOUSAND, key=key)
 
-    assert result.loan_id is not None
+    assert result.loan is not None
     assert not result.replayed
     assert len(store.loans[ASHA]) == 4
     assert scores.held == {}

@@ -7,7 +7,7 @@ from enum import Enum
 from typing import NamedTuple, Protocol
 
 from lending.domain.eligibility import Decision
-from lending.domain.loans import CreditRecord, LoanApplication, LoanRequest
+from lending.domain.loans import CreditRecord, LoanApplication, LoanMade, LoanRequest
 from lending.domain.scoring import CreditProfile
 
 
@@ -16,7 +16,7 @@ class EarlierResult(NamedTuple):
 
     application: LoanApplication
     decision: Decision
-    loan_id: int | None
+    loan: LoanMade | None
     """The loan that was made; None for a decline."""
     request_id: str
     """The request that had this result first."""
@@ -46,8 +46,8 @@ class LoanTransaction(Protocol):
     def result_of_request(self, customer_id: int, request_id: str) -> EarlierResult | None:
         """Return the loan that this very request has made, if it has."""
 
-    def add_loan(self, request: LoanRequest, decision: Decision, today: date) -> int:
-        """Record the approved loan, starting today, and return its loan_id.
+    def add_loan(self, request: LoanRequest, decision: Decision, today: date) -> LoanMade:
+        """Record the approved loan, starting today, and return it.
 
         The store records an invalidation with it: the cached profile is dropped even if whoever commits this is killed
         right after.

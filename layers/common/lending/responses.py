@@ -50,10 +50,10 @@ def render_eligibility(application: LoanApplication, decision: Decision) -> Resp
 
 def render_loan(application: LoanApplication, result: LoanResult) -> Response:
     """Return the response of POST /create-loan."""
-    decision, loan_id, replayed = result
+    decision, loan, replayed = result
     response = _json(
-        200 if loan_id is None else 201,
-        f'{{"loan_id":{"null" if loan_id is None else loan_id},"customer_id":{application.customer_id},'
+        200 if loan is None else 201,
+        f'{{"loan_id":{"null" if loan is None else loan.loan_id},"customer_id":{application.customer_id},'
         f'"loan_approved":{_approval(decision)},'
         f'"message":"{"Loan approved." if decision.approved else "Loan declined."}",'
         f'"monthly_installment":{_hundredths(decision.monthly_installment)},'

@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from lending.adapters.mysql_connection import READ_ONLY, MySQLConnection, Transaction, demoted
 from lending.domain.eligibility import Decision, ReasonCode
-from lending.domain.loans import CreditRecord, LoanApplication, LoanRequest, end_of_tenure
+from lending.domain.loans import CreditRecord, LoanApplication, LoanMade, LoanRequest, end_of_tenure
 from lending.errors import (
     ConnectionLostError,
     CustomerNotFoundError,
@@ -49,17 +49,17 @@ SELECT {READ_ONLY}, c.customer_id
 
 RESULT_OF_KEY = """
 SELECT customer_id, loan_amount, asked_interest_rate, tenure, credit_score, interest_rate, monthly_repayment,
-       '' AS reason_codes, loan_id, request_id
+       '' AS reason_codes, loan_id, start_date, end_date, request_id
   FROM loans WHERE idempotency_key = %(idempotency_key)s
  UNION ALL
 SELECT customer_id, loan_amount, asked_interest_rate, tenure, credit_score, interest_rate, monthly_installment,
-       reason_codes, NULL, request_id
+       reason_codes, NULL, NULL, NULL, request_id
   FROM declined_requests WHERE idempotency_key = %(idempotency_key)s
 """
 
 RESULT_OF_REQUEST = """
 SELECT customer_id, loan_amount, asked_interest_rate, tenure, credit_score, interest_rate, monthly_repayment,
-       '' AS reason_codes, loan_id, request_id
+       '' AS reason_codes, loan_id, start_date, end_date, request_id
   FROM loans WHERE customer_id = %(customer_id)s AND request_id = %(request_id)s
 """
 
@@ -148,9 +148,10 @@ class MySQLLoanTransaction(LoanTransaction):
         return _earlier_result(self._transaction.execute(RESULT_OF_REQUEST, parameters).fetchall())
 
     @override
-    def add_loan(self, request: LoanRequest, decision: Decision, today: date) -> int:
-        dates = {"start_date": today, "end_date": end_of_tenure(today, request.application.tenure)}
-        return int(self._add(ADD_LOAN, _columns(request, decision) | dates).lastrowid)
+    def add_loan(self, request: LoanRequest, decision: Decision, today: date) -> LoanMade:
+        end_date = end_of_tenure(today, request.application.tenure)
+        columns = _columns(request, decision) | {"start_date": today, "end_date": end_date}
+        return LoanMade(int(self._add(ADD_LOAN, columns).lastrowid), today, end_date)
 
     @override
     def add_decline(self, request: LoanRequest, decision: Decision) -> None:
@@ -198,11 +199,19 @@ def _columns(request: LoanRequest, decision: Decision) -> dict[str, object]:
 def _earlier_result(rows: Rows) -> EarlierResult | None:
     if not rows:
         return None
-    customer_id, loan_amount, asked_rate, tenure, score, rate, installment, reasons, loan_id, request_id = rows[0]
+    customer_id, loan_amount, asked_rate, tenure, score, rate, installment, reasons, *loan, request_id = rows[0]
     return EarlierResult(
         LoanApplication(customer_id, loan_amount, asked_rate, tenure),
-        Decision(score, rate, installment, tuple(ReasonCode(reason) for reason in reasons.split(",") if reason)),
-        loan_id,
+        Decision(
+            score,
+            rate,
+            installment,
+            tuple(ReasonCode(reason) for reason in reasons.split(",") if reason),
+            None,
+            None,
+            None,
+        ),
+        LoanMade(*loan) if loan[0] is not None else None,
         request_id,
     )
 

@@ -12,11 +12,14 @@ SCHEMA_VERSION = 2
 MAX_LENGTH = 2048
 """No document of ours comes near; anything longer is somebody else's and not worth parsing."""
 
-TEXTS = ("monthly_salary", "approved_limit", "current_amount", "current_installments", "as_of", "valid_through")
+TEXTS = (
+    *("lent_amount", "monthly_salary", "approved_limit", "current_amount", "current_installments"),
+    *("as_of", "valid_through"),
+)
 """The fields that are written as strings."""
 
 MAX_SCORE = 100
-MAX_LOANS = 2**63
+MAX_COUNT = 2**63
 MAX_AMOUNT = Decimal(10) ** 28
 """Above any sum of any customer's loans."""
 
@@ -51,7 +54,11 @@ def from_document(text: bytes, customer_id: int, today: date, mark: str) -> Cred
             customer_id=customer_id,
             credit_score=_integer(document["credit_score"], MAX_SCORE),
             components=ScoreComponents(*(_amount(components[name]) for name in ScoreComponents._fields)),
-            loans=_integer(document["loans"], MAX_LOANS),
+            loans=_integer(document["loans"], MAX_COUNT),
+            emis_paid_on_time=_integer(document["emis_paid_on_time"], MAX_COUNT),
+            tenure_months=_integer(document["tenure_months"], MAX_COUNT),
+            loans_this_year=_integer(document["loans_this_year"], MAX_COUNT),
+            lent_amount=_amount(document["lent_amount"]),
             monthly_salary=_amount(document["monthly_salary"]),
             approved_limit=_amount(document["approved_limit"]),
             on_hold=_boolean(document["on_hold"]),

@@ -1,26 +1,29 @@
-"""The decision: may this customer borrow this amount, at what rate, and if not, why not."""
+"""The decision: may this customer borrow this amount, at what rate, and if not, why not and what instead."""
 
 from decimal import Decimal
 from enum import Enum
 from typing import NamedTuple
 
+from lending.domain.affordability import highest_loan_amount, room_for_installments, shortest_tenure
 from lending.domain.installment import monthly_installment
 from lending.domain.loans import LoanApplication
 from lending.domain.pricing import corrected_rate, slab_for
-from lending.domain.scoring import CreditProfile
+from lending.domain.scoring import CreditProfile, ScoreComponents
 
 
 class ReasonCode(Enum):
     """Grounds of an adverse action, weightiest first."""
 
+    CUSTOMER_ON_HOLD = "CUSTOMER_ON_HOLD"
     NO_CREDIT_HISTORY = "NO_CREDIT_HISTORY"
     DEBT_OVER_APPROVED_LIMIT = "DEBT_OVER_APPROVED_LIMIT"
     CREDIT_SCORE_TOO_LOW = "CREDIT_SCORE_TOO_LOW"
     INSTALLMENTS_OVER_HALF_SALARY = "INSTALLMENTS_OVER_HALF_SALARY"
+    RATE_OVER_HIGHEST = "RATE_OVER_HIGHEST"
 
 
 class Decision(NamedTuple):
-    """The answer to an application; approved when there is no reason against it."""
+    """What an application comes to; approved when there is no reason against it."""
 
     credit_score: int
     corrected_interest_rate: Decimal
@@ -28,6 +31,13 @@ class Decision(NamedTuple):
     monthly_installment: Decimal
     """Major currency units, at the corrected rate."""
     reason_codes: tuple[ReasonCode, ...]
+    score_components: ScoreComponents | None
+    """What the score is made of. This and the next two are None in replays of what was decided before they were kept.
+    """
+    highest_loan_amount: Decimal | None
+    """The largest amount that would be approved on the same rate and tenure, to the cent; 0 where none is."""
+    shortest_tenure: int | None
+    """The fewest months that would be approved at the same amount and rate; None where none is."""
 
     @property
     def approved(self) -> bool:
@@ -36,15 +46,33 @@ class Decision(NamedTuple):
 
 
 def decide(application: LoanApplication, profile: CreditProfile) -> Decision:
-    """Return the decision on an application by the customer of the profile."""
-    rate = corrected_rate(profile.credit_score, application.interest_rate)
-    installment = monthly_installment(application.loan_amount, rate, application.tenure)
-    reasons = []
+    """Return the decision on an application by the customer of the profile, as they are before the loan is made."""
+    amount, asked_rate, tenure = application.loan_amount, application.interest_rate, application.tenure
+    rate = corrected_rate(profile.credit_score, asked_rate)
+    installment = monthly_installment(amount, rate, tenure)
+    room = room_for_installments(profile.monthly_salary, profile.current_installments)
+    whatever_is_asked = _reasons_whatever_is_asked(profile)
+    highest_rate = application.highest_interest_rate
+    at_this_rate = [ReasonCode.RATE_OVER_HIGHEST] if highest_rate is not None and rate > highest_rate else []
+    too_much = [ReasonCode.INSTALLMENTS_OVER_HALF_SALARY] if installment > room else []
+    lendable = not whatever_is_asked and not at_this_rate
+    return Decision(
+        profile.credit_score,
+        rate,
+        installment,
+        (*whatever_is_asked, *too_much, *at_this_rate),
+        profile.components,
+        highest_loan_amount(room, rate, asked_rate, tenure) if lendable else Decimal(0),
+        shortest_tenure(room, amount, rate, asked_rate) if lendable else None,
+    )
+
+
+def _reasons_whatever_is_asked(profile: CreditProfile) -> list[ReasonCode]:
+    """Return the reasons that no other amount or tenure would remove."""
+    reasons = [ReasonCode.CUSTOMER_ON_HOLD] if profile.on_hold else []
     if slab_for(profile.credit_score) is None:
         reasons.append(_why_no_slab(profile))
-    if 2 * (profile.current_installments + installment) > profile.monthly_salary:
-        reasons.append(ReasonCode.INSTALLMENTS_OVER_HALF_SALARY)
-    return Decision(profile.credit_score, rate, installment, tuple(reasons))
+    return reasons
 
 
 def _why_no_slab(profile: CreditProfile) -> ReasonCode:

@@ -15,6 +15,8 @@ class LoanApplication(NamedTuple):
     """Percent a year."""
     tenure: int
     """Months."""
+    highest_interest_rate: Decimal | None = None
+    """Percent a year: the highest corrected rate that the caller would accept; None when they do not say."""
 
 
 class LoanRequest(NamedTuple):
@@ -25,6 +27,14 @@ class LoanRequest(NamedTuple):
     """This request's alone; a repetition by the client has another."""
     idempotency_key: bytes | None
     """The same for all repetitions, and no other caller's; None when the client sent none."""
+
+
+class LoanMade(NamedTuple):
+    """A loan that was made here."""
+
+    loan_id: int
+    start_date: date
+    end_date: date
 
 
 class CreditRecord(NamedTuple):

@@ -33,6 +33,11 @@ class CreditProfile(NamedTuple):
     credit_score: int
     components: ScoreComponents
     loans: int
+    emis_paid_on_time: int
+    tenure_months: int
+    loans_this_year: int
+    lent_amount: Decimal
+    """The sums that the score is made of, as in CreditRecord."""
     monthly_salary: Decimal
     approved_limit: Decimal
     on_hold: bool
@@ -63,6 +68,10 @@ def assess(record: CreditRecord, today: date) -> CreditProfile:
         credit_score=_rounded_sum(parts),
         components=ScoreComponents(*(Decimal(round_half_even(100 * n, d)).scaleb(-2) for n, d in parts)),
         loans=record.loans,
+        emis_paid_on_time=record.emis_paid_on_time,
+        tenure_months=record.tenure_months,
+        loans_this_year=record.loans_this_year,
+        lent_amount=record.lent_amount,
         monthly_salary=record.monthly_salary,
         approved_limit=record.approved_limit,
         on_hold=record.on_hold,

@@ -5,7 +5,7 @@ from datetime import date
 from typing import NamedTuple
 
 from lending.domain.eligibility import Decision, decide
-from lending.domain.loans import LoanRequest
+from lending.domain.loans import LoanMade, LoanRequest
 from lending.domain.scoring import assess
 from lending.errors import IdempotencyMismatchError
 from lending.patience import Patience
@@ -19,7 +19,7 @@ class LoanResult(NamedTuple):
     """What a request to lend came to."""
 
     decision: Decision
-    loan_id: int | None
+    loan: LoanMade | None
     """The loan that was made; None for a decline."""
     replayed: bool = False
     """Whether an earlier request with the same key had this result."""
@@ -116,11 +116,11 @@ def _lend(
         return LoanResult(decision, None)
     tries.require_time_to_commit()
     write.begin()
-    loan_id = transaction.add_loan(request, decision, today)
+    loan = transaction.add_loan(request, decision, today)
     # Looked at again: the marker and the INSERT have taken their time, and a COMMIT can not be taken back.
     tries.require_time_to_commit()
     transaction.commit()
-    return LoanResult(decision, loan_id)
+    return LoanResult(decision, loan)
 
 
 def _earlier_result(request: LoanRequest, transaction: LoanTransaction, *, in_doubt: bool) -> EarlierResult | None:
@@ -136,6 +136,6 @@ def _earlier_result(request: LoanRequest, transaction: LoanTransaction, *, in_do
 def _replayed(request: LoanRequest, earlier: EarlierResult, write: CacheWrite) -> LoanResult:
     if earlier.application != request.application:
         raise IdempotencyMismatchError
-    if earlier.loan_id is not None:
+    if earlier.loan is not None:
         write.take_over(earlier.request_id)
-    return LoanResult(earlier.decision, earlier.loan_id, replayed=earlier.request_id != request.request_id)
+    return LoanResult(earlier.decision, earlier.loan, replayed=earlier.request_id != request.request_id)

@@ -1,0 +1,66 @@
+"""What could be lent instead: exact to the cent and to the month, by the decision's own arithmetic."""
+
+from decimal import Decimal
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from lending.domain.affordability import (
+    CENT,
+    MAX_LOAN_AMOUNT,
+    MAX_TENURE,
+    highest_loan_amount,
+    room_for_installments,
+    shortest_tenure,
+)
+from lending.domain.installment import monthly_installment
+
+rooms = st.one_of(
+    st.decimals(min_value=Decimal("-0.05"), max_value=Decimal("0.50"), places=2),
+    st.decimals(min_value=-100, max_value=Decimal("99999999.99"), places=2),
+)
+amounts = st.decimals(min_value=CENT, max_value=MAX_LOAN_AMOUNT, places=2)
+asked_rates = st.decimals(min_value=0, max_value=100, places=2)
+floors = st.sampled_from([Decimal(0), Decimal(12), Decimal(16)])
+tenures = st.integers(1, MAX_TENURE)
+
+
+def approved(room: Decimal, amount: Decimal, asked: Decimal, floor: Decimal, tenure: int) -> bool:
+    """Return whether an application within the contract's bounds is approved."""
+    if not CENT <= amount <= MAX_LOAN_AMOUNT or not 1 <= tenure <= MAX_TENURE:
+        return False
+    lendable = monthly_installment(amount, asked, tenure) > 0
+    return lendable and monthly_installment(amount, max(asked, floor), tenure) <= room
+
+
+@given(rooms, asked_rates, floors, tenures, amounts)
+@example(Decimal("0.01"), Decimal(0), Decimal(12), 480, Decimal(1))
+def test_the_highest_amount_is_approved_and_a_cent_more_is_not(
+    room: Decimal, asked: Decimal, floor: Decimal, tenure: int, other: Decimal
+) -> None:
+    highest = highest_loan_amount(room, max(asked, floor), asked, tenure)
+
+    if highest > 0:
+        assert approved(room, highest, asked, floor, tenure)
+        assert not approved(room, highest + CENT, asked, floor, tenure)
+    assert not approved(room, max(other, highest + CENT), asked, floor, tenure)
+
+
+@given(rooms, amounts, asked_rates, floors, tenures)
+@example(Decimal("0.01"), Decimal(2), Decimal(0), Decimal(12), 480)
+def test_the_shortest_tenure_is_approved_and_a_month_less_is_not(
+    room: Decimal, amount: Decimal, asked: Decimal, floor: Decimal, other: int
+) -> None:
+    shortest = shortest_tenure(room, amount, max(asked, floor), asked)
+
+    if shortest is None:
+        assert not approved(room, amount, asked, floor, other)
+    else:
+        assert approved(room, amount, asked, floor, shortest)
+        assert not approved(room, amount, asked, floor, shortest - 1)
+        assert not approved(room, amount, asked, floor, min(other, shortest - 1))
+
+
+def test_half_the_salary_is_rounded_down_to_the_cent() -> None:
+    assert room_for_installments(Decimal("100.01"), Decimal("20.00")) == Decimal("30.00")
+    assert room_for_installments(Decimal("100.00"), Decimal("60.01")) == Decimal("-10.01")
