@@ -10,7 +10,7 @@ from lending.use_cases.check_eligibility import check_eligibility
 @api_operation
 def lambda_handler(call: Call) -> Response:
     """Say whether the customer may borrow what the body asks for, and at what rate."""
-    application = parse_application(call.event)
+    application = parse_application(call.event, wiring.required_scope())
     decision = check_eligibility(
         application,
         store=wiring.loan_store,

@@ -10,7 +10,7 @@ from lending.use_cases.create_loan import create_loan
 @api_operation
 def lambda_handler(call: Call) -> Response:
     """Grant the loan that the body asks for, or say why not."""
-    request = parse_loan_request(call.event, call.request_id)
+    request = parse_loan_request(call.event, call.request_id, wiring.required_scope())
     result = create_loan(
         request,
         store=wiring.loan_store,

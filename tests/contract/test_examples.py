@@ -38,6 +38,7 @@ def _sample_portfolio(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wiring, "loan_store", lambda: store)
     monkeypatch.setattr(wiring, "score_cache", lambda: scores)
     monkeypatch.setattr(wiring, "today", lambda: today)
+    monkeypatch.setattr(wiring, "required_scope", lambda: None)
 
 
 def test_the_request_is_the_one_in_the_contract() -> None:

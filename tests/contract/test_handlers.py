@@ -43,7 +43,7 @@ CUSTOMERS = {
 LOANS = {1001: [REPAID, RUNNING], 4294967295: [RUNNING]}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", autouse=True)
 def store() -> Iterator[FakeLoanStore]:
     """Wire the handlers to stores in memory; return the loan store."""
     store, scores = FakeLoanStore(dict(CUSTOMERS), {who: list(loans) for who, loans in LOANS.items()}), FakeScoreCache()
@@ -51,6 +51,7 @@ def store() -> Iterator[FakeLoanStore]:
         patch.setattr(wiring, "loan_store", lambda: store)
         patch.setattr(wiring, "score_cache", lambda: scores)
         patch.setattr(wiring, "today", lambda: TODAY)
+        patch.setattr(wiring, "required_scope", lambda: None)
         yield store
 
 

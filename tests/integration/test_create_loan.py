@@ -172,7 +172,7 @@ def test_an_odd_key_is_named_beside_the_fields(service: Service, database: Datab
 
 
 def test_a_twin_waits_for_the_lock_and_replays(database: Database, asha: int) -> None:
-    request = LoanRequest(LoanApplication(asha, Decimal(100000), Decimal(10), 12), "request", b"k" * 32)
+    request = LoanRequest(LoanApplication(asha, Decimal(100000), Decimal(10), 12), "request", (b"k" * 32,))
     with ThreadPoolExecutor(2) as pool:
         with held_customer(database, asha):
             twins = [pool.submit(lend, database, request._replace(request_id=f"r{n}")) for n in range(2)]

@@ -219,7 +219,7 @@ class Run:
     def _write(self, actor: Actor) -> None:
         try:
             answer = create_loan(
-                LoanRequest(APPLICATION, actor.name, None),
+                LoanRequest(APPLICATION, actor.name, ()),
                 store=lambda: SteppedStore(self.store, actor.connection._step),
                 scores=self._protocol(actor.connection),
                 today=TODAY,

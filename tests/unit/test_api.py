@@ -26,6 +26,12 @@ from testkit.fakes import Customer, FakeLoanStore, FakeScoreCache, a_loan
 EVENT = post_event("/check-eligibility", "{}")
 
 
+@pytest.fixture(autouse=True)
+def _no_scope(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask no scope of the callers."""
+    monkeypatch.setattr(wiring, "required_scope", lambda: None)
+
+
 def a_context() -> LambdaContext:
     """Return the context of an invocation that begins now."""
     return LambdaContext("check-eligibility", aws_request_id="request-1")

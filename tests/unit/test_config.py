@@ -13,7 +13,7 @@ REQUIRED = {"DB_HOST": "db.example", "DB_NAME": "lending", "DB_USER": "service"}
 OPTIONAL = (
     *("DB_PORT", "DB_SECRET_ID", "DB_PASSWORD", "DB_TLS_CA"),
     *("REDIS_HOST", "REDIS_PORT", "REDIS_DB", "REDIS_TLS", "REDIS_SECRET_ID", "REDIS_IAM_USER", "REDIS_IAM_CACHE"),
-    *("REDIS_TLS_CA", "REDIS_KEY_PREFIX", "DB_MARK", "SWEEP_SECONDS", "BUSINESS_TIMEZONE"),
+    *("REDIS_TLS_CA", "REDIS_KEY_PREFIX", "DB_MARK", "SWEEP_SECONDS", "BUSINESS_TIMEZONE", "REQUIRED_SCOPE"),
 )
 
 
@@ -38,6 +38,7 @@ def test_what_is_not_set_has_a_default() -> None:
         db_mark=sha256(b"db.example:3306/lending").hexdigest()[:8],
         sweep_seconds=1,
         business_timezone=UTC,
+        required_scope=None,
     )
 
 
@@ -51,6 +52,7 @@ def test_an_empty_variable_is_as_good_as_none(name: str) -> None:
     ("name", "text", "field", "value"),
     [
         ("DB_HOST", "10.0.0.7", "db_host", "10.0.0.7"),
+        ("REQUIRED_SCOPE", "https://api.example/loans.write", "required_scope", "https://api.example/loans.write"),
         ("DB_PORT", "1", "db_port", 1),
         ("DB_PORT", "65535", "db_port", 65535),
         ("DB_NAME", "loans", "db_name", "loans"),

@@ -1,12 +1,22 @@
 import json
 from base64 import b64encode
 from decimal import Decimal
+from hashlib import sha256
 from typing import Any
 
 import pytest
 
 from lending.domain.loans import LoanApplication, LoanRequest
-from lending.request_errors import FieldError, InvalidRequestError, MalformedBodyError, RouteNotFoundError
+from lending.request_errors import (
+    BodyTooLargeError,
+    ContentEncodingError,
+    FieldError,
+    InvalidRequestError,
+    MalformedBodyError,
+    RouteNotFoundError,
+    ScopeMissingError,
+    UnknownCallerError,
+)
 from lending.requests import MAX_BODY_BYTES, parse_application, parse_loan_request
 
 FIELDS = {"customer_id": "1001", "loan_amount": "100000.00", "interest_rate": "8.25", "tenure": "12"}
@@ -62,7 +72,7 @@ def test_every_zero_rate_is_the_same_zero(zero: str) -> None:
     ],
 )
 def test_the_bounds_themselves_are_within(field: str, lowest: str, highest: str) -> None:
-    assert getattr(parse(body(**{field: lowest})), field) == Decimal(lowest)
+    assert getattr(parse(body(**{"tenure": "1", field: lowest})), field) == Decimal(lowest)
     assert getattr(parse(body(**{field: highest})), field) == Decimal(highest)
 
 
@@ -146,16 +156,28 @@ def test_a_breach_is_a_pointer_and_a_detail() -> None:
         (body(loan_amount="-Infinity"), "-Infinity is not valid JSON."),
         (body()[:-1] + ',"tenure":12}', "The body repeats a name within one object."),
         (body(other='{"a":1,"a":1}'), "The body repeats a name within one object."),
-        (body().ljust(MAX_BODY_BYTES + 1), "The body is larger than 8192 bytes."),
-        ("ä" * (MAX_BODY_BYTES // 2 + 1), "The body is larger than 8192 bytes."),
         ("\ud800", "The body is not text in UTF-8."),
     ],
 )
-def test_what_is_not_one_json_document_of_a_sane_size_is_malformed(text: str | None, message: str) -> None:
+def test_what_is_not_one_json_document_is_malformed(text: str | None, message: str) -> None:
     with pytest.raises(MalformedBodyError) as refusal:
         parse(text)
 
     assert str(refusal.value) == message
+
+
+@pytest.mark.parametrize("text", [body().ljust(MAX_BODY_BYTES + 1), "ä" * (MAX_BODY_BYTES // 2 + 1)])
+def test_a_body_of_more_bytes_than_an_application_needs_is_too_large(text: str) -> None:
+    with pytest.raises(BodyTooLargeError, match=r"^The body is larger than 8192 bytes\.$"):
+        parse(text)
+
+
+@pytest.mark.parametrize("name", ["content-encoding", "Content-Encoding"])
+def test_a_body_must_come_as_it_is(name: str) -> None:
+    for encoding in ("gzip", "br", "gzip, identity"):
+        with pytest.raises(ContentEncodingError):
+            parse(body(), headers={name: encoding})
+    assert parse(body(), headers={name: "Identity"}) == parse(body(), headers={name: ""}) == parse(body())
 
 
 def test_an_event_without_a_body_has_none() -> None:
@@ -180,7 +202,7 @@ def test_the_size_counts_after_base64() -> None:
     too_large = b64encode(body().ljust(MAX_BODY_BYTES + 1).encode()).decode()
 
     assert parse(largest, isBase64Encoded=True) == parse(body())
-    with pytest.raises(MalformedBodyError, match="larger than 8192 bytes"):
+    with pytest.raises(BodyTooLargeError):
         parse(too_large, isBase64Encoded=True)
 
 
@@ -193,21 +215,85 @@ def test_the_default_route_has_no_operation() -> None:
     assert str(refusal.value) == "There is no GET /loans."
 
 
-def parse_keyed(key: str | None, authorizer: dict[str, Any] | None = None) -> LoanRequest:
-    """Return the request in an event with this Idempotency-Key, from this caller."""
+@pytest.mark.parametrize(
+    ("amount", "rate", "tenure", "enough"),
+    [
+        ("2.40", "0", "480", False),  # 0.005 a month rounds to the even cent
+        ("2.41", "0", "480", True),
+        ("2.40", "0.01", "480", True),
+        ("0.01", "0", "1", True),
+        ("0.01", "0", "2", False),
+        ("0.01", "100", "3", False),
+        ("0.01", "100", "480", False),
+        ("0.05", "100", "480", False),
+        ("0.06", "100", "480", True),
+    ],
+)
+def test_an_amount_that_would_be_repaid_with_nothing_is_refused(
+    amount: str, rate: str, tenure: str, *, enough: bool
+) -> None:
+    text = body(loan_amount=amount, interest_rate=rate, tenure=tenure)
+
+    if enough:
+        assert str(parse(text).loan_amount) == amount
+    else:
+        assert breaches(text) == {"/loan_amount": "must be large enough for an installment of 0.01"}
+
+
+def parse_loan(
+    text: str, headers: dict[str, str] | None = None, authorizer: dict[str, Any] | None = None
+) -> LoanRequest:
+    """Return the request in the event of a create-loan."""
     event = {
         "routeKey": "POST /create-loan",
-        "headers": {"content-type": "application/json"} | ({} if key is None else {"idempotency-key": key}),
+        "headers": {"content-type": "application/json"} | (headers or {}),
         "requestContext": {} if authorizer is None else {"authorizer": authorizer},
-        "body": body(),
+        "body": text,
     }
     return parse_loan_request(event, "request-1")
+
+
+def parse_keyed(
+    key: str | None, authorizer: dict[str, Any] | None = None, name: str = "idempotency-key"
+) -> LoanRequest:
+    """Return the request in an event with this Idempotency-Key, from this caller."""
+    return parse_loan(body(), {} if key is None else {name: key}, authorizer)
 
 
 def test_a_loan_request_is_an_application_with_the_requests_id() -> None:
     request = parse_keyed(None)
 
-    assert request == LoanRequest(parse(body()), "request-1", None)
+    assert request == LoanRequest(parse(body()), "request-1", ())
+    assert request.idempotency_key is None
+
+
+@pytest.mark.parametrize(("written", "kept"), [("9", "9.00"), ("-0.0", "0.00"), ("100", "100.00"), (None, None)])
+def test_a_borrower_may_say_how_much_interest_is_too_much(written: str | None, kept: str | None) -> None:
+    rate = parse_loan(body(highest_interest_rate=written)).application.highest_interest_rate
+
+    assert (None if rate is None else str(rate)) == kept
+
+
+@pytest.mark.parametrize(
+    ("written", "detail"),
+    [
+        ("100.01", "must be at most 100"),
+        ("-1", "must be at least 0"),
+        ("9.001", "must have at most 2 decimals"),
+        ("null", "must be a number"),
+        ('"9"', "must be a number"),
+    ],
+)
+def test_the_highest_rate_has_the_bounds_of_a_rate(written: str, detail: str) -> None:
+    with pytest.raises(InvalidRequestError) as refusal:
+        parse_loan(body(highest_interest_rate=written))
+
+    assert refusal.value.errors == [FieldError("/highest_interest_rate", detail)]
+
+
+def test_a_check_knows_no_highest_rate() -> None:
+    """Its answer says the rate; there is nothing to refuse."""
+    assert breaches(body(highest_interest_rate="9")) == {"/highest_interest_rate": "is not a known field"}
 
 
 @pytest.mark.parametrize("key", ["k", "k" * 255, "8e03978e-40d5-43e8-bc93-6894a57f9324", "!", "~", '"quoted"', "a b"])
@@ -218,7 +304,7 @@ def test_a_key_of_printable_ascii_is_taken(key: str) -> None:
     assert len(idempotency_key) == 32
 
 
-@pytest.mark.parametrize("key", ["", "k" * 256, "kéy", "k\n", "k\t", "\x7f", "k\x00"])
+@pytest.mark.parametrize("key", ["", "k" * 256, "kéy", "k\n", "k\t", "\x7f", "k\x00", '""', f'"{"k" * 256}"', " ", ","])
 def test_any_other_key_is_refused_by_name(key: str) -> None:
     with pytest.raises(InvalidRequestError) as refusal:
         parse_keyed(key)
@@ -226,35 +312,176 @@ def test_any_other_key_is_refused_by_name(key: str) -> None:
     assert refusal.value.errors == [FieldError("Idempotency-Key", "must be 1 to 255 printable ASCII characters")]
 
 
-def test_a_wrong_key_is_told_beside_the_wrong_fields() -> None:
-    event = {"routeKey": "POST /create-loan", "headers": {"idempotency-key": ""}, "body": body(tenure="0")}
+@pytest.mark.parametrize("name", ["idempotency-key", "Idempotency-Key", "IDEMPOTENCY-KEY"])
+@pytest.mark.parametrize(
+    ("header", "key"),
+    [
+        *[(form, "k") for form in ("k", '"k"', "k,k", "k, k", "k,k,k", '"k","k"', '"k", k', " k ")],
+        *[(form, "k" * 255) for form in (f'"{"k" * 255}"', ", ".join(["k" * 255] * 9))],
+        *[('"a,b"', "a,b"), ('"a,b", "a,b"', "a,b"), ('" k "', " k "), (r'"a\"b"', 'a"b'), (r'"a\\b"', r"a\b")],
+        *[('a"b', 'a"b'), ('"', '"'), ('"a', '"a'), ('"a"b', '"a"b'), (r"a\b", r"a\b"), (r'"a\nb"', r"a\nb")],
+    ],
+)
+def test_a_key_is_one_key_in_whatever_form_it_arrives(header: str, key: str, name: str) -> None:
+    """Twice in one request, in the quotes of the standard's draft, under a name in any case."""
+    expected = sha256(f"iam AROAEXAMPLE\n{key}".encode()).digest()
 
+    assert parse_keyed(header, IAM, name).idempotency_key == expected
+
+
+def test_a_header_that_came_twice_under_two_names_is_one_header() -> None:
+    both = {"idempotency-key": "k", "Idempotency-Key": "k"}
+
+    assert parse_loan(body(), both).idempotency_key == parse_keyed("k").idempotency_key
+
+
+@pytest.mark.parametrize("header", ["a,b", "k,K", '"a","b"', "a,", ",a", '"a,b', 'a,"a,b"', "k,,k", '"a"b,c'])
+def test_more_than_one_key_is_refused(header: str) -> None:
     with pytest.raises(InvalidRequestError) as refusal:
-        parse_loan_request(event, "request-1")
+        parse_keyed(header)
+
+    wanted = "must be one key; one with a comma in it needs quotes"
+    assert refusal.value.errors == [FieldError("Idempotency-Key", wanted)]
+
+
+def test_a_long_header_is_judged_at_once() -> None:
+    for header in ('"' * 8000, " " * 8000, '"\\' * 4000, "," * 8000, ' "' * 4000, '"a"' * 2000):
+        with pytest.raises(InvalidRequestError):
+            parse_keyed(header)
+
+
+def test_a_wrong_key_is_told_beside_the_wrong_fields() -> None:
+    with pytest.raises(InvalidRequestError) as refusal:
+        parse_loan(body(tenure="0"), {"idempotency-key": ""})
 
     assert [error.pointer for error in refusal.value.errors] == ["/tenure", "Idempotency-Key"]
 
 
-JWT = {"jwt": {"claims": {"iss": "https://login.example", "sub": "clerk-7"}, "scopes": None}}
-OTHER_JWT = {"jwt": {"claims": {"iss": "https://login.example", "sub": "clerk-8"}, "scopes": None}}
-OTHER_ISSUER = {"jwt": {"claims": {"iss": "https://other.example", "sub": "clerk-7"}, "scopes": None}}
-IAM = {"iam": {"userId": "AROAEXAMPLE:session-1", "accountId": "123456789012"}}
-OTHER_IAM = {"iam": {"userId": "AROAOTHER:session-1", "accountId": "123456789012"}}
+ISSUER = "https://login.example"
+
+
+def jwt(**claims: str) -> dict[str, Any]:
+    """Return what the gateway says of a bearer token."""
+    return {"jwt": {"claims": {"iss": ISSUER} | claims, "scopes": None}}
+
+
+def signed(user_id: str, identity_id: str | None = None) -> dict[str, Any]:
+    """Return what the gateway says of a signature."""
+    identity = None if identity_id is None else {"identityId": identity_id, "identityPoolId": "eu-west-1:pool"}
+    return {"iam": {"userId": user_id, "accountId": "123456789012", "cognitoIdentity": identity}}
+
+
+IAM = signed("AROAEXAMPLE:session-1")
+
+# Each is a caller of their own.
+CALLERS = [
+    None,
+    jwt(sub="clerk-7"),
+    jwt(sub="clerk-8"),
+    jwt(sub="clerk-7", iss="https://other.example"),
+    jwt(client_id="batch"),
+    jwt(client_id="portal"),
+    jwt(azp="letters"),
+    jwt(client_id="batch", iss="https://other.example"),
+    IAM,
+    signed("AROAOTHER:session-1"),
+    signed("AIDAEXAMPLE"),
+    signed("123456789012"),
+    signed("123456789012:bob"),
+    signed("123456789012:eve"),
+    signed("AROAEXAMPLE:CognitoIdentityCredentials", "eu-west-1:asha"),
+    signed("AROAEXAMPLE:CognitoIdentityCredentials", "eu-west-1:ravi"),
+]
 
 
 def test_the_same_key_of_the_same_caller_is_the_same() -> None:
-    assert parse_keyed("k") == parse_keyed("k")
-    assert parse_keyed("k", JWT) == parse_keyed("k", JWT)
+    assert all(parse_keyed("k", caller) == parse_keyed("k", caller) for caller in CALLERS)
 
 
 def test_one_role_in_two_sessions_is_one_caller() -> None:
-    next_session = {"iam": {"userId": "AROAEXAMPLE:session-2", "accountId": "123456789012"}}
+    assert parse_keyed("k", IAM) == parse_keyed("k", signed("AROAEXAMPLE:session-2"))
 
-    assert parse_keyed("k", IAM) == parse_keyed("k", next_session)
+
+def test_a_token_that_names_a_subject_and_a_client_is_its_subjects() -> None:
+    assert parse_keyed("k", jwt(sub="clerk-7", client_id="batch")) == parse_keyed("k", jwt(sub="clerk-7"))
 
 
 def test_keys_and_callers_do_not_meet() -> None:
-    callers = [None, JWT, OTHER_JWT, OTHER_ISSUER, IAM, OTHER_IAM]
-    keys = {parse_keyed(key, caller).idempotency_key for key in ("k", "K", "k2") for caller in callers}
+    keys = {parse_keyed(key, caller).idempotency_key for key in ("k", "K", "k2") for caller in CALLERS}
 
-    assert len(keys) == 18
+    assert len(keys) == 3 * len(CALLERS)
+
+
+@pytest.mark.parametrize(
+    ("caller", "scope"),
+    [
+        (None, ""),
+        (jwt(sub="clerk-7"), f"jwt {ISSUER} clerk-7"),
+        (IAM, "iam AROAEXAMPLE"),
+        (signed("AIDAEXAMPLE"), "iam AIDAEXAMPLE"),
+        (signed("123456789012"), "iam 123456789012"),
+    ],
+)
+def test_what_was_stored_for_a_key_stays_valid(caller: dict[str, Any] | None, scope: str) -> None:
+    """Byte for byte, and it is all that is looked for."""
+    assert parse_keyed("k", caller).idempotency_keys == (sha256(f"{scope}\nk".encode()).digest(),)
+
+
+@pytest.mark.parametrize(
+    ("header", "caller", "scope"),
+    [
+        ('"k"', None, ""),
+        ("k,k", IAM, "iam AROAEXAMPLE"),
+        ("k", jwt(client_id="batch"), f"jwt {ISSUER} None"),
+        ("k", signed("123456789012:bob"), "iam 123456789012"),
+        ("k", signed("AROAEXAMPLE:CognitoIdentityCredentials", "eu-west-1:asha"), "iam AROAEXAMPLE"),
+        ('"k"', jwt(azp="batch"), f"jwt {ISSUER} None"),
+    ],
+)
+def test_where_the_form_of_a_key_or_a_caller_has_changed_both_are_looked_for(
+    header: str, caller: dict[str, Any] | None, scope: str
+) -> None:
+    """A request from before the change that is repeated after it lends once."""
+    stored, earlier = parse_keyed(header, caller).idempotency_keys
+
+    assert stored == parse_keyed("k", caller).idempotency_key
+    assert earlier == sha256(f"{scope}\n{header}".encode()).digest()
+
+
+@pytest.mark.parametrize("caller", [jwt(), jwt(sub=""), {"lambda": {"user": "asha"}}], ids=str)
+def test_who_cannot_be_told_apart_is_refused(caller: dict[str, Any]) -> None:
+    with pytest.raises(UnknownCallerError):
+        parse_keyed("k", caller)
+    with pytest.raises(UnknownCallerError):
+        parse(body(), requestContext={"authorizer": caller})
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"scope": "loans.write"},
+        {"scope": "openid loans.write"},
+        {"scp": "[openid loans.write]"},
+        {"scp": "loans.write"},
+    ],
+    ids=str,
+)
+def test_a_token_with_the_scope_is_let_in(claims: dict[str, str]) -> None:
+    event = {"requestContext": {"authorizer": jwt(sub="clerk-7", **claims)}, "body": body()}
+
+    assert parse_application(event, "loans.write") == parse(body())
+    assert parse_loan_request(event, "request-1", "loans.write").application == parse(body())
+
+
+@pytest.mark.parametrize(
+    "caller",
+    [None, IAM, jwt(sub="clerk-7"), jwt(sub="clerk-7", scope="loans.read"), jwt(sub="clerk-7", scope="loans.write2")],
+    ids=str,
+)
+def test_who_lacks_the_scope_is_refused_whatever_the_body(caller: dict[str, Any] | None) -> None:
+    event = {"requestContext": {"authorizer": caller}, "body": "{"}
+
+    with pytest.raises(ScopeMissingError, match=r"^The token lacks the scope loans\.write\.$"):
+        parse_application(event, "loans.write")
+    with pytest.raises(ScopeMissingError):
+        parse_loan_request(event, "request-1", "loans.write")

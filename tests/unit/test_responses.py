@@ -22,7 +22,17 @@ from lending.errors import (
     TransactionConflictError,
 )
 from lending.ports import BypassReason
-from lending.request_errors import FieldError, InvalidRequestError, MalformedBodyError, RequestError, RouteNotFoundError
+from lending.request_errors import (
+    BodyTooLargeError,
+    ContentEncodingError,
+    FieldError,
+    InvalidRequestError,
+    MalformedBodyError,
+    RequestError,
+    RouteNotFoundError,
+    ScopeMissingError,
+    UnknownCallerError,
+)
 from lending.responses import PROBLEMS, Response, cache_status, render_eligibility, render_error, render_loan
 from lending.use_cases.cache_use import CacheOutcome, CacheUse
 from lending.use_cases.create_loan import LoanResult
@@ -40,6 +50,13 @@ DECLINED = Decision(
     None,
 )
 
+HEADERS = {"content-type": "application/json", "cache-control": "no-store"}
+COMPONENTS = (
+    '[{"name":"activity","points":0.00,"points_possible":20.00},{"name":"volume","points":9.00,"points_possible":25.00},'
+    '{"name":"experience","points":6.00,"points_possible":20.00},'
+    '{"name":"punctuality","points":30.00,"points_possible":35.00}]'
+)
+
 money = st.decimals(min_value=Decimal("0.01"), max_value=Decimal("9999999999.99"), places=2)
 rates = st.decimals(min_value=0, max_value=100, places=2)
 
@@ -49,9 +66,10 @@ def test_an_eligibility_answer_has_the_contracts_fields_in_its_order() -> None:
 
     assert response == {
         "statusCode": 200,
-        "headers": {"content-type": "application/json"},
+        "headers": HEADERS,
         "body": '{"customer_id":1001,"approval":true,"interest_rate":8.50,"corrected_interest_rate":12.00,"tenure":12,'
-        '"monthly_installment":8884.88,"credit_score":45,"reason_codes":[]}',
+        '"monthly_installment":8884.88,"credit_score":45,'
+        f'"score_components":{COMPONENTS},"highest_loan_amount":168824.00,"shortest_tenure":6,"reason_codes":[]}}',
     }
 
 
@@ -60,9 +78,11 @@ def test_a_loan_that_was_made_is_created() -> None:
 
     assert response == {
         "statusCode": 201,
-        "headers": {"content-type": "application/json"},
+        "headers": HEADERS,
         "body": '{"loan_id":5001,"customer_id":1001,"loan_approved":true,"message":"Loan approved.",'
-        '"monthly_installment":8884.88,"corrected_interest_rate":12.00,"reason_codes":[]}',
+        '"monthly_installment":8884.88,"corrected_interest_rate":12.00,"credit_score":45,'
+        f'"score_components":{COMPONENTS},"highest_loan_amount":168824.00,"shortest_tenure":6,'
+        '"start_date":"2024-06-15","end_date":"2025-06-15","reason_codes":[]}',
     }
 
 
@@ -71,11 +91,23 @@ def test_a_declined_loan_is_an_answer_with_its_reasons() -> None:
 
     assert response == {
         "statusCode": 200,
-        "headers": {"content-type": "application/json"},
+        "headers": HEADERS,
         "body": '{"loan_id":null,"customer_id":1001,"loan_approved":false,"message":"Loan declined.",'
-        '"monthly_installment":8721.98,"corrected_interest_rate":8.50,'
+        '"monthly_installment":8721.98,"corrected_interest_rate":8.50,"credit_score":0,'
+        f'"score_components":{COMPONENTS},"highest_loan_amount":0.00,"shortest_tenure":null,'
+        '"start_date":null,"end_date":null,'
         '"reason_codes":["DEBT_OVER_APPROVED_LIMIT","INSTALLMENTS_OVER_HALF_SALARY"]}',
     }
+
+
+def test_what_was_not_kept_of_an_old_decision_is_null() -> None:
+    old = APPROVED._replace(score_components=None, highest_loan_amount=None, shortest_tenure=None)
+    body = json.loads(
+        render_loan(APPLICATION, LoanResult(old, LoanMade(1, date(2024, 6, 15), date(2025, 6, 15))))["body"]
+    )
+
+    assert [body[name] for name in ("score_components", "highest_loan_amount", "shortest_tenure")] == [None] * 3
+    assert body["credit_score"] == 45
 
 
 def test_an_answer_given_before_says_so() -> None:
@@ -137,6 +169,42 @@ def problem_of(response: Response) -> Any:
 @pytest.mark.parametrize(
     ("error", "problem"),
     [
+        (
+            UnknownCallerError("The token names nobody."),
+            {
+                "type": "/problems/unknown-caller",
+                "title": "Unknown caller",
+                "status": 403,
+                "detail": "The token names nobody.",
+            },
+        ),
+        (
+            ScopeMissingError("loans.write"),
+            {
+                "type": "/problems/scope-missing",
+                "title": "Scope missing",
+                "status": 403,
+                "detail": "The token lacks the scope loans.write.",
+            },
+        ),
+        (
+            BodyTooLargeError("The body is larger than 8192 bytes."),
+            {
+                "type": "/problems/body-too-large",
+                "title": "Body too large",
+                "status": 413,
+                "detail": "The body is larger than 8192 bytes.",
+            },
+        ),
+        (
+            ContentEncodingError("The body must come as it is."),
+            {
+                "type": "/problems/content-encoding",
+                "title": "Content encoding not supported",
+                "status": 415,
+                "detail": "The body must come as it is.",
+            },
+        ),
         (
             MalformedBodyError("The body is not valid JSON."),
             {
@@ -250,7 +318,7 @@ def test_an_unforeseen_error_tells_the_caller_nothing(error: Exception) -> None:
     response = render_error(error)
 
     assert response["statusCode"] == 500
-    assert response["headers"] == {"content-type": "application/problem+json"}
+    assert response["headers"] == {"content-type": "application/problem+json", "cache-control": "no-store"}
     assert problem_of(response) == {
         "type": "/problems/internal-error",
         "title": "Internal error",

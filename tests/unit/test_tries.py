@@ -35,9 +35,9 @@ class Pauses(list[float]):
         self.append(most_seconds)
 
 
-def tries(seconds_left: float = 10) -> tuple[Tries, Pauses]:
+def tries(seconds_left: float = 10, *, keyed: bool = True) -> tuple[Tries, Pauses]:
     pauses = Pauses()
-    return Tries(lambda: seconds_left, pauses, PATIENCE), pauses
+    return Tries(lambda: seconds_left, pauses, PATIENCE, keyed=keyed), pauses
 
 
 @pytest.mark.parametrize(
@@ -111,11 +111,13 @@ def test_without_time_no_transaction_begins(seconds_left: float) -> None:
         request.require_time_to_begin()
 
 
-def test_without_time_a_doubt_stays_one() -> None:
-    request, _ = tries(seconds_left=2.9)
+@pytest.mark.parametrize(("keyed", "advice"), [(True, "with its Idempotency-Key again"), (False, "may lend twice")])
+def test_without_time_a_doubt_stays_one(advice: str, *, keyed: bool) -> None:
+    """Only a request with a key may be told to come again."""
+    request, _ = tries(seconds_left=2.9, keyed=keyed)
     request.failed(UNKNOWN)
 
-    with pytest.raises(OutcomeUnknownError):
+    with pytest.raises(OutcomeUnknownError, match=advice):
         request.require_time_to_begin()
 
 

@@ -61,7 +61,7 @@ def check(store: FakeLoanStore, scores: FakeScoreCache, cache_use: CacheUse) -> 
 @pytest.fixture
 def create(store: FakeLoanStore, scores: FakeScoreCache, cache_use: CacheUse) -> Callable[..., LoanResult]:
     def create(application: LoanApplication, key: bytes | None = None) -> LoanResult:
-        request = LoanRequest(application, request_id="first", idempotency_key=key)
+        request = LoanRequest(application, request_id="first", idempotency_keys=() if key is None else (key,))
         clock = repeat(10.0, 50)  # and then the time is over
         return create_loan(
             request,
@@ -86,7 +86,7 @@ def create_within(store: FakeLoanStore, scores: FakeScoreCache, cache_use: Cache
     ) -> LoanResult:
         clock = iter(seconds_left)
         return create_loan(
-            LoanRequest(application, request_id="first", idempotency_key=key),
+            LoanRequest(application, request_id="first", idempotency_keys=() if key is None else (key,)),
             store=lambda: store,
             scores=scores,
             today=TODAY,

@@ -10,6 +10,7 @@ MAX_PORT = 65_535
 MAX_DIGITS = 5
 MAX_SWEEP_SECONDS = 60
 WORD = re.compile("[A-Za-z0-9._:-]{1,40}").fullmatch
+SCOPE = re.compile("[A-Za-z0-9._:/-]{1,200}").fullmatch
 MAX_REDIS_DB = 15
 """The highest database number of a Redis as it comes; ElastiCache's too, with cluster mode off."""
 
@@ -50,6 +51,8 @@ class Settings:
     """From one sweep of refresh_cache to the next; 60 is once a run."""
     business_timezone: tzinfo
     """Where `today` begins and ends."""
+    required_scope: str | None
+    """The scope that a caller's token must have; None when none is asked for."""
 
     def __repr__(self) -> str:
         db = f"{self.db_host}:{self.db_port}/{self.db_name}"
@@ -84,6 +87,7 @@ class Settings:
             db_mark=_word(environ, "DB_MARK", _mark_of(environ)),
             sweep_seconds=_integer(environ, "SWEEP_SECONDS", "1", 1, MAX_SWEEP_SECONDS),
             business_timezone=_timezone(environ, "BUSINESS_TIMEZONE"),
+            required_scope=_scope(environ, "REQUIRED_SCOPE"),
         )
 
 
@@ -106,6 +110,13 @@ def _word(environ: Mapping[str, str], name: str, default: str) -> str:
     if text and not WORD(text):
         raise InvalidSettingError(f"{name} must be 1 to 40 of the characters A-Z a-z 0-9 . _ : -, not {text!r}")
     return text
+
+
+def _scope(environ: Mapping[str, str], name: str) -> str | None:
+    text = environ.get(name)
+    if text and not SCOPE(text):
+        raise InvalidSettingError(f"{name} must be 1 to 200 of the characters A-Z a-z 0-9 . _ : / -, not {text!r}")
+    return text or None
 
 
 def _mark_of(environ: Mapping[str, str]) -> str:

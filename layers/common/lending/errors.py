@@ -38,12 +38,19 @@ class IdempotencyMismatchError(LendingError):
 
 
 class OutcomeUnknownError(LendingError):
-    """The connection ended during a commit, and what came of it could not be found out in time."""
+    """The connection ended during a commit, and what came of it could not be found out in time.
 
-    def __init__(self) -> None:
-        super().__init__(
-            "Whether the loan was made is not known; send the same request with its Idempotency-Key again."
+    Args:
+        keyed: Whether the request came with an Idempotency-Key.
+    """
+
+    def __init__(self, *, keyed: bool = True) -> None:
+        advice = (
+            "send the same request with its Idempotency-Key again."
+            if keyed
+            else "look for it before you send the request again: without an Idempotency-Key, that may lend twice."
         )
+        super().__init__(f"Whether the loan was made is not known; {advice}")
 
 
 class StoreUnavailableError(LendingError):

@@ -1,17 +1,23 @@
 """API Gateway events (HTTP API, payload 2.0) in: requests within the contract's bounds, or every breach of it."""
 
 import json
-import re
 from binascii import a2b_base64
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
-from hashlib import sha256
 from typing import Any, NamedTuple
 
+from lending.caller import Event, principal, require_scope
+from lending.domain.installment import monthly_installment
 from lending.domain.loans import LoanApplication, LoanRequest
-from lending.request_errors import FieldError, InvalidRequestError, MalformedBodyError, RouteNotFoundError
-
-Event = Mapping[str, Any]
+from lending.idempotency import HEADER, KeyFormError, normalised, stored_keys
+from lending.request_errors import (
+    BodyTooLargeError,
+    ContentEncodingError,
+    FieldError,
+    InvalidRequestError,
+    MalformedBodyError,
+    RouteNotFoundError,
+)
 
 
 class Field(NamedTuple):
@@ -23,86 +29,107 @@ class Field(NamedTuple):
     """No decimals; else at most two."""
     above_low: bool = False
     """The low bound itself is out of bounds."""
+    optional: bool = False
 
 
-FIELDS: Mapping[str, Field] = {
+APPLICATION: Mapping[str, Field] = {
     "customer_id": Field(Decimal(1), Decimal(4_294_967_295), whole=True),
     "loan_amount": Field(Decimal(0), Decimal("9999999999.99"), above_low=True),
     "interest_rate": Field(Decimal(0), Decimal(100)),
     "tenure": Field(Decimal(1), Decimal(480), whole=True),
 }
+LOAN_REQUEST: Mapping[str, Field] = {
+    **APPLICATION,
+    "highest_interest_rate": Field(Decimal(0), Decimal(100), optional=True),
+}
 MAX_BODY_BYTES = 8 * 1024
 CENT = Decimal("0.01")
-IDEMPOTENCY_KEY = re.compile("[ -~]{1,255}").fullmatch
+TOO_SMALL = "must be large enough for an installment of 0.01"
 
 
-def parse_application(event: Event) -> LoanApplication:
+def parse_application(event: Event, required_scope: str | None = None) -> LoanApplication:
     """Return the application in an event's body.
 
+    Args:
+        event: The event.
+        required_scope: The scope that the caller's token must have, if any.
     Raises:
         RouteNotFoundError: The event came by the default route: the API has no operation for it.
-        MalformedBodyError: The body is missing, too large, or not one unambiguous JSON document.
+        UnknownCallerError: The caller cannot be told apart from others.
+        ScopeMissingError: The caller's token lacks the scope.
+        ContentEncodingError: The body is compressed.
+        BodyTooLargeError: The body is larger than an application can be.
+        MalformedBodyError: The body is missing, or not one unambiguous JSON document.
         InvalidRequestError: Fields are missing, unknown or out of bounds; all of them are named.
     """
-    document = _routed_document(event)
-    errors = _breaches(document)
+    _admit(event, required_scope)
+    document = _document(_body(event))
+    errors = _breaches(document, APPLICATION)
     if errors:
         raise InvalidRequestError(errors)
     return _application(document)
 
 
-def parse_loan_request(event: Event, request_id: str) -> LoanRequest:
+def parse_loan_request(event: Event, request_id: str, required_scope: str | None = None) -> LoanRequest:
     """Return the application in an event's body with what tells the request from its repetitions.
 
     Raises:
         As parse_application; a breach in the Idempotency-Key is named beside those in the body.
     """
-    document = _routed_document(event)
-    errors = _breaches(document)
-    key = event.get("headers", {}).get("idempotency-key")
-    if key is not None and not IDEMPOTENCY_KEY(key):
-        errors.append(FieldError("Idempotency-Key", "must be 1 to 255 printable ASCII characters"))
+    _admit(event, required_scope)
+    document = _document(_body(event))
+    errors = _breaches(document, LOAN_REQUEST)
+    key = _header(event, HEADER)
+    if key is not None:
+        try:
+            normalised(key)
+        except KeyFormError as exc:
+            errors.append(FieldError(HEADER, str(exc)))
     if errors:
         raise InvalidRequestError(errors)
-    return LoanRequest(
-        application=_application(document),
-        request_id=request_id,
-        idempotency_key=None if key is None else sha256(f"{_principal(event)}\n{key}".encode()).digest(),
-    )
+    return LoanRequest(_application(document), request_id, () if key is None else stored_keys(event, key))
 
 
-def _principal(event: Event) -> str:
-    """Return who called, as far as the gateway has found out; the same for all sessions of one caller."""
-    authorizer = event.get("requestContext", {}).get("authorizer") or {}
-    if "jwt" in authorizer:
-        claims = authorizer["jwt"]["claims"]
-        return f"jwt {claims.get('iss')} {claims.get('sub')}"
-    if "iam" in authorizer:
-        # An assumed role's id carries the session's name after a colon: a retry may come from another session.
-        return f"iam {authorizer['iam']['userId'].partition(':')[0]}"
-    return ""
-
-
-def _routed_document(event: Event) -> Any:
+def _admit(event: Event, required_scope: str | None) -> None:
     if event.get("routeKey") == "$default":
         http = event["requestContext"]["http"]
         raise RouteNotFoundError(f"There is no {http['method']} {http['path']}.")
-    return _document(_body(event))
+    principal(event)
+    if required_scope is not None:
+        require_scope(event, required_scope)
 
 
-def _breaches(document: Any) -> list[FieldError]:
+def _header(event: Event, name: str) -> str | None:
+    """Return a header, its name in whatever case: API Gateway passes lower case, `sam local` what the client wrote."""
+    wanted = name.lower()
+    values = [value for given, value in (event.get("headers") or {}).items() if given.lower() == wanted]
+    return ",".join(values) if values else None
+
+
+def _breaches(document: Any, fields: Mapping[str, Field]) -> list[FieldError]:
     if not isinstance(document, dict):
         return [FieldError("", "must be an object")]
-    errors = [FieldError(_pointer(name), "is not a known field") for name in _unknown_names(document)]
-    for name, field in FIELDS.items():
+    errors = [FieldError(_pointer(name), "is not a known field") for name in _unknown_names(document, fields)]
+    for name, field in fields.items():
+        if name not in document and field.optional:
+            continue
         breach = _breach(document[name], field) if name in document else "is missing"
         if breach is not None:
             errors.append(FieldError(_pointer(name), breach))
+    if not errors and _costs_nothing(_application(document)):
+        errors.append(FieldError("/loan_amount", TOO_SMALL))
     return errors
 
 
-def _unknown_names(document: Mapping[str, Any]) -> list[str]:
-    names = [name for name in document if name not in FIELDS]
+def _costs_nothing(application: LoanApplication) -> bool:
+    """Return whether the installment rounds to 0.00 at the asked rate."""
+    amount, tenure = application.loan_amount, application.tenure
+    # An installment is never less than its share of the amount: few need the whole formula.
+    return amount < tenure * CENT and monthly_installment(amount, application.interest_rate, tenure) == 0
+
+
+def _unknown_names(document: Mapping[str, Any], fields: Mapping[str, Field]) -> list[str]:
+    names = [name for name in document if name not in fields]
     try:
         "".join(names).encode()
     except UnicodeEncodeError as exc:
@@ -112,23 +139,32 @@ def _unknown_names(document: Mapping[str, Any]) -> list[str]:
 
 
 def _application(document: Mapping[str, Decimal]) -> LoanApplication:
+    highest_rate = document.get("highest_interest_rate")
     return LoanApplication(
         customer_id=int(document["customer_id"]),
         loan_amount=document["loan_amount"].quantize(CENT),
-        interest_rate=abs(document["interest_rate"].quantize(CENT)),  # -0 is a zero
+        interest_rate=_rate(document["interest_rate"]),
         tenure=int(document["tenure"]),
+        highest_interest_rate=None if highest_rate is None else _rate(highest_rate),
     )
+
+
+def _rate(number: Decimal) -> Decimal:
+    return abs(number.quantize(CENT))  # -0 is a zero
 
 
 def _body(event: Event) -> str:
     """Return the body as text, decoded where API Gateway took it for binary."""
+    encoding = _header(event, "Content-Encoding")
+    if encoding and encoding.lower() != "identity":
+        raise ContentEncodingError("The body must come as it is, without a Content-Encoding.")
     body = event.get("body")
     if not body:
         raise MalformedBodyError("The request has no body.")
     try:
         raw = a2b_base64(body, strict_mode=True) if event.get("isBase64Encoded") else body.encode()
         if len(raw) > MAX_BODY_BYTES:
-            raise MalformedBodyError(f"The body is larger than {MAX_BODY_BYTES} bytes.")
+            raise BodyTooLargeError(f"The body is larger than {MAX_BODY_BYTES} bytes.")
         return str(raw, "utf-8")
     except ValueError as exc:
         raise MalformedBodyError("The body is not text in UTF-8.") from exc

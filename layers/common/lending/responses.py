@@ -1,11 +1,13 @@
 """Responses as API Gateway wants them: decisions as JSON with money to the cent, errors as problem+json."""
 
 import json
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
 from lending.domain.eligibility import Decision
 from lending.domain.loans import LoanApplication
+from lending.domain.scoring import ScoreComponents
 from lending.errors import (
     CustomerNotFoundError,
     IdempotencyMismatchError,
@@ -14,7 +16,15 @@ from lending.errors import (
     RequestInProgressError,
     StoreUnavailableError,
 )
-from lending.request_errors import InvalidRequestError, MalformedBodyError, RouteNotFoundError
+from lending.request_errors import (
+    BodyTooLargeError,
+    ContentEncodingError,
+    InvalidRequestError,
+    MalformedBodyError,
+    RouteNotFoundError,
+    ScopeMissingError,
+    UnknownCallerError,
+)
 from lending.use_cases.cache_use import CacheUse
 from lending.use_cases.create_loan import LoanResult
 
@@ -25,8 +35,12 @@ SERVER_ERROR = 500
 
 PROBLEMS: dict[type[LendingError], tuple[int, str, str]] = {
     MalformedBodyError: (400, "malformed-body", "Malformed body"),
-    InvalidRequestError: (422, "invalid-request", "Invalid request"),
+    UnknownCallerError: (403, "unknown-caller", "Unknown caller"),
+    ScopeMissingError: (403, "scope-missing", "Scope missing"),
     RouteNotFoundError: (404, "route-not-found", "Route not found"),
+    BodyTooLargeError: (413, "body-too-large", "Body too large"),
+    ContentEncodingError: (415, "content-encoding", "Content encoding not supported"),
+    InvalidRequestError: (422, "invalid-request", "Invalid request"),
     CustomerNotFoundError: (404, "customer-not-found", "Customer not found"),
     IdempotencyMismatchError: (422, "idempotency-mismatch", "Idempotency key reused"),
     OutcomeUnknownError: (500, "outcome-unknown", "Outcome unknown"),
@@ -43,22 +57,24 @@ def render_eligibility(application: LoanApplication, decision: Decision) -> Resp
         f'{{"customer_id":{application.customer_id},"approval":{_approval(decision)},'
         f'"interest_rate":{_hundredths(application.interest_rate)},'
         f'"corrected_interest_rate":{_hundredths(decision.corrected_interest_rate)},"tenure":{application.tenure},'
-        f'"monthly_installment":{_hundredths(decision.monthly_installment)},"credit_score":{decision.credit_score},'
-        f'"reason_codes":{_reasons(decision)}}}',
+        f'"monthly_installment":{_hundredths(decision.monthly_installment)},'
+        f'{_explanation(decision)},"reason_codes":{_reasons(decision)}}}',
     )
 
 
 def render_loan(application: LoanApplication, result: LoanResult) -> Response:
     """Return the response of POST /create-loan."""
     decision, loan, replayed = result
+    loan_id, start, end = (
+        ("null",) * 3 if loan is None else (loan.loan_id, _date(loan.start_date), _date(loan.end_date))
+    )
     response = _json(
         200 if loan is None else 201,
-        f'{{"loan_id":{"null" if loan is None else loan.loan_id},"customer_id":{application.customer_id},'
-        f'"loan_approved":{_approval(decision)},'
+        f'{{"loan_id":{loan_id},"customer_id":{application.customer_id},"loan_approved":{_approval(decision)},'
         f'"message":"{"Loan approved." if decision.approved else "Loan declined."}",'
         f'"monthly_installment":{_hundredths(decision.monthly_installment)},'
         f'"corrected_interest_rate":{_hundredths(decision.corrected_interest_rate)},'
-        f'"reason_codes":{_reasons(decision)}}}',
+        f'{_explanation(decision)},"start_date":{start},"end_date":{end},"reason_codes":{_reasons(decision)}}}',
     )
     if replayed:
         response["headers"]["idempotency-replayed"] = "true"
@@ -77,7 +93,7 @@ def render_error(exc: Exception) -> Response:
     }
     if isinstance(exc, InvalidRequestError):
         problem["errors"] = [error._asdict() for error in exc.errors]
-    headers = {"content-type": "application/problem+json"}
+    headers = _headers("application/problem+json")
     if status in {409, 503}:
         headers["retry-after"] = str(RETRY_AFTER_SECONDS)
     return {"statusCode": status, "headers": headers, "body": json.dumps(problem)}
@@ -93,7 +109,35 @@ def cache_status(use: CacheUse) -> str | None:
 
 
 def _json(status: int, body: str) -> Response:
-    return {"statusCode": status, "headers": {"content-type": "application/json"}, "body": body}
+    return {"statusCode": status, "headers": _headers("application/json"), "body": body}
+
+
+def _headers(content_type: str) -> dict[str, str]:
+    # What is said of a customer is nobody else's to keep.
+    return {"content-type": content_type, "cache-control": "no-store"}
+
+
+def _explanation(decision: Decision) -> str:
+    amount, tenure = decision.highest_loan_amount, decision.shortest_tenure
+    return (
+        f'"credit_score":{decision.credit_score},"score_components":{_components(decision.score_components)},'
+        f'"highest_loan_amount":{"null" if amount is None else _hundredths(amount)},'
+        f'"shortest_tenure":{"null" if tenure is None else tenure}'
+    )
+
+
+def _components(components: ScoreComponents | None) -> str:
+    if components is None:
+        return "null"
+    parts = [
+        f'{{"name":"{name}","points":{_hundredths(points)},"points_possible":{_hundredths(possible)}}}'
+        for name, points, possible in components.by_points_missed()
+    ]
+    return f"[{','.join(parts)}]"
+
+
+def _date(day: date) -> str:
+    return f'"{day.isoformat()}"'
 
 
 def _hundredths(value: Decimal) -> str:

@@ -94,6 +94,11 @@ def outbox() -> Outbox:
     return MySQLOutbox(database(), patience)
 
 
+def required_scope() -> str | None:
+    """Return the scope that a caller's token must have, if any."""
+    return settings().required_scope
+
+
 def close() -> None:
     """Close what is open and forget what is known, as the end of an environment would."""
     if database.cache_info().currsize:

@@ -25,8 +25,16 @@ class LoanRequest(NamedTuple):
     application: LoanApplication
     request_id: str
     """This request's alone; a repetition by the client has another."""
-    idempotency_key: bytes | None
-    """The same for all repetitions, and no other caller's; None when the client sent none."""
+    idempotency_keys: tuple[bytes, ...]
+    """The same for all repetitions, and no other caller's; empty when the client sent none.
+
+    The first is what is stored. An earlier release may have stored the second.
+    """
+
+    @property
+    def idempotency_key(self) -> bytes | None:
+        """The key to store; None when the client sent none."""
+        return self.idempotency_keys[0] if self.idempotency_keys else None
 
 
 class LoanMade(NamedTuple):

@@ -25,6 +25,14 @@ class ScoreComponents(NamedTuple):
     volume: Decimal
     """0..25, amount of the approved and paid loans."""
 
+    def by_points_missed(self) -> list[tuple[str, Decimal, Decimal]]:
+        """Return each component's name, points and points possible; what misses most comes first."""
+        components = zip(self._fields, self, FULL_MARKS, strict=True)
+        return sorted(components, key=lambda component: component[1] - component[2])
+
+
+FULL_MARKS = ScoreComponents(*map(Decimal, (PUNCTUALITY_POINTS, EXPERIENCE_POINTS, ACTIVITY_POINTS, VOLUME_POINTS)))
+
 
 class CreditProfile(NamedTuple):
     """All that a check needs to know of a customer. Money in major currency units."""

@@ -58,7 +58,7 @@ def create_loan(
         declined = _declined_by_cache(request, scores, today, cache_use)
         if declined is not None:
             return LoanResult(declined, None)
-    tries = Tries(seconds_left, pause, patience)
+    tries = Tries(seconds_left, pause, patience, keyed=bool(request.idempotency_keys))
     write = CacheWrite(scores, request.application.customer_id, request.request_id)
     try:
         result = _lent_in_time(request, store(), tries, write, today)
@@ -128,9 +128,10 @@ def _earlier_result(request: LoanRequest, transaction: LoanTransaction, *, in_do
     own = None
     if in_doubt:
         own = transaction.result_of_request(request.application.customer_id, request.request_id)
-    if own is not None or request.idempotency_key is None:
+    if own is not None:
         return own
-    return transaction.result_of_key(request.idempotency_key)
+    found = (transaction.result_of_key(key) for key in request.idempotency_keys)
+    return next((result for result in found if result is not None), None)
 
 
 def _replayed(request: LoanRequest, earlier: EarlierResult, write: CacheWrite) -> LoanResult:

@@ -23,12 +23,16 @@ class Tries:
         seconds_left: Tells how long the function may still run.
         pause: Waits for a random time up to the seconds that it is given.
         patience: The limits.
+        keyed: Whether the request can be sent again without being another one.
     """
 
-    def __init__(self, seconds_left: Callable[[], float], pause: Callable[[float], None], patience: Patience) -> None:
+    def __init__(
+        self, seconds_left: Callable[[], float], pause: Callable[[float], None], patience: Patience, *, keyed: bool
+    ) -> None:
         self._seconds_left = seconds_left
         self._pause = pause
         self._patience = patience
+        self._keyed = keyed
         self._left: dict[type[Exception], int] = {
             TransactionConflictError: MAX_CONFLICTS,
             ConnectionLostError: MAX_LOST_CONNECTIONS,
@@ -44,7 +48,7 @@ class Tries:
             StoreUnavailableError: Nothing was done.
         """
         if self._seconds_left() < self._patience.time_to_begin:
-            raise OutcomeUnknownError if self.in_doubt else StoreUnavailableError(NO_TIME_LEFT)
+            raise OutcomeUnknownError(keyed=self._keyed) if self.in_doubt else StoreUnavailableError(NO_TIME_LEFT)
 
     def require_time_to_commit(self) -> None:
         """Give up, while nothing is done yet, rather than be cut off before the answer.
