@@ -45,6 +45,23 @@ def validator(schema: dict[str, Any]) -> jsonschema_rs.Draft202012Validator:
     return jsonschema_rs.Draft202012Validator({**schema, "components": contract()["components"]})
 
 
+def strict_validator(schema: dict[str, Any]) -> jsonschema_rs.Draft202012Validator:
+    """Return a validator for which an object has no properties but those that its schema names.
+
+    Clients ignore what they do not know, so that fields may be added; what is there and not documented is a mistake.
+    """
+    return jsonschema_rs.Draft202012Validator(_closed({**schema, "components": contract()["components"]}))
+
+
+def _closed(node: Any) -> Any:
+    if isinstance(node, list):
+        return [_closed(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    closed = {name: _closed(child) for name, child in node.items()}
+    return closed | {"additionalProperties": False} if isinstance(node.get("properties"), dict) else closed
+
+
 def exact_json(text: str) -> object:
     """Read one JSON document as RFC 8259 has it, all numbers as Decimal.
 

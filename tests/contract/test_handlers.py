@@ -1,9 +1,11 @@
 """Whatever the handlers are asked, in whatever state their stores are, they answer as the contract says."""
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -24,12 +26,14 @@ from testkit.events import post_event
 from testkit.fakes import Customer, FakeLoanStore, FakeScoreCache, Loan
 from testkit.service import HANDLERS
 from tests.contract.bodies import VALID_BODY, bodies
-from tests.contract.conformance import assert_conforms
+from tests.contract.conformance import PROBLEM, assert_conforms
 from tests.contract.contract import contract
 from tests.contract.thoroughly import THOROUGHLY
-from tests.contract.verdict import MALFORMED, contract_verdict
+from tests.contract.verdict import MALFORMED, TOO_LARGE, contract_verdict
 
 TODAY = date(2024, 6, 15)
+
+PROBLEMS_PAGE = Path(__file__).parents[2] / "docs" / "problems.md"
 
 REPAID = Loan(Decimal(900000), 12, Decimal(80000), 12, date(2023, 1, 31), date(2024, 1, 31), "PAID")
 RUNNING = Loan(Decimal(300000), 24, Decimal(15000), 5, date(2024, 1, 31), date(2026, 1, 31), "APPROVED")
@@ -71,9 +75,9 @@ def test_every_answer_conforms(
     response = HANDLERS[path](post_event(path, body, **headers), LambdaContext(path))
 
     assert_conforms("POST", path, response)
-    wrong = contract_verdict(body)
-    if wrong == MALFORMED:
-        assert response["statusCode"] == 400
+    wrong = contract_verdict(path, body)
+    if wrong in (MALFORMED, TOO_LARGE):
+        assert response["statusCode"] == (400 if wrong == MALFORMED else 413)
     elif wrong or (path == "/create-loan" and key == ""):
         assert json.loads(response["body"])["type"] == "/problems/invalid-request"
     else:
@@ -106,7 +110,8 @@ def test_a_replayed_answer_conforms(loan_amount: str, store: FakeLoanStore) -> N
         ("/create-loan", StoreUnavailableError("The loan store is away or busy.")),
         ("/create-loan", RequestInProgressError("Another request for this customer is still running.")),
         ("/create-loan", IdempotencyMismatchError()),
-        ("/create-loan", OutcomeUnknownError()),
+        ("/create-loan", OutcomeUnknownError(keyed=True)),
+        ("/create-loan", OutcomeUnknownError(keyed=False)),
         ("/check-eligibility", RuntimeError("SELECT secret")),
         ("/create-loan", RuntimeError("SELECT secret")),
         ("/create-loan", RecursionError("SELECT secret")),
@@ -142,14 +147,18 @@ def test_an_unknown_route_conforms() -> None:
     assert_conforms("GET", "/loans", response)
 
 
-def test_every_error_is_a_documented_problem_and_the_reverse() -> None:
+def test_every_error_is_shown_by_an_example_and_explained_on_a_page() -> None:
     raised = {f"/problems/{slug}": status for status, slug, _ in [*PROBLEMS.values(), INTERNAL_ERROR]}
-    documented = {
-        schema["properties"]["type"]["const"]: schema["properties"]["status"]["const"]
-        for schema in contract()["components"]["schemas"].values()
-        if {"$ref": "#/components/schemas/Problem"} in schema.get("allOf", [])
+    shown = {
+        example["value"]["type"]: example["value"]["status"]
+        for response in contract()["components"]["responses"].values()
+        for example in response["content"].get(PROBLEM, {"examples": {}})["examples"].values()
     }
+    # No operation answers this one; the contract speaks of it in its introduction.
+    shown["/problems/route-not-found"] = 404
+    explained = re.findall(r"^## (\d+) `(/problems/[a-z-]+)`$", PROBLEMS_PAGE.read_text("utf-8"), re.MULTILINE)
 
     kinds = {*LendingError.__subclasses__(), *RequestError.__subclasses__()} - {RequestError}
     assert set(PROBLEMS) == kinds
-    assert raised == documented
+    assert raised == shown
+    assert raised == {slug: int(status) for status, slug in explained}

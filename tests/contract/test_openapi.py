@@ -42,6 +42,38 @@ def test_example_fits_its_schema(schema: dict[str, Any], value: object) -> None:
     validator(schema).validate(value)
 
 
+def test_no_schema_says_what_generated_clients_trip_over() -> None:
+    """Each of these made one of them refuse a right answer or lose a loan that was made."""
+    for place, schema in _schemas(contract()["components"]["schemas"], "#"):
+        assert not schema.keys() & {"multipleOf", "if", "allOf", "oneOf", "const"}, place
+        kinds = schema.get("type", [])
+        kinds = [kinds] if isinstance(kinds, str) else kinds
+        assert kinds != ["null"], place
+        assert schema.get("format") in {"int32", "int64"} or "integer" not in kinds, place
+        most = schema.get("maximum", 0)
+        assert schema.get("format") != "int32" or most < 2**31, place
+
+
+def test_all_successes_of_an_operation_have_one_schema() -> None:
+    for path, operation in contract()["paths"].items():
+        responses = operation["post"]["responses"]
+        schemas = [
+            responses[status]["content"]["application/json"]["schema"]
+            for status in ("200", "201")
+            if status in responses
+        ]
+        assert all(schema == schemas[0] for schema in schemas), path
+        assert "$ref" in schemas[0], path
+
+
+def _schemas(node: object, place: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    if isinstance(node, dict):
+        if place != "#" and not place.endswith("/properties"):
+            yield place, node
+        for name, child in node.items():
+            yield from _schemas(child, f"{place}/{name}")
+
+
 def test_every_body_has_an_example() -> None:
     for place, media_type in _media_types(contract(), "#"):
         assert media_type.keys() & {"example", "examples"}, place

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from lending.caller import Event
 from lending.domain.eligibility import Decision
 from lending.observability import COUNT, MILLISECONDS, logger, write_metrics
 from lending.ports import BypassReason
-from lending.requests import Event
 from lending.responses import SERVER_ERROR, Response, cache_status, render_error
 from lending.use_cases.cache_use import CacheOutcome, CacheUse
 
