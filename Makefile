@@ -30,6 +30,10 @@ check: bootstrap bootstrap-sam bootstrap-checkov ## Check format, lint, types an
 	$(SAM) validate --lint
 	$(PYTHON) -m tests.template.checkov_stacks
 
+.PHONY: clients
+clients: bootstrap bootstrap-clients ## Lint openapi.yaml, generate clients from it and lend with them
+	@$(PYTHON) -m local.servers exec -- $(PYTHON) -m tests.clients
+
 .PHONY: format
 format: bootstrap ## Format the code and fix what ruff can fix
 	$(PYTHON) -m ruff check --fix-only
@@ -98,11 +102,14 @@ requirements: ## Pin anew what requirements-*.in ask for (needs uv)
 	$(LOCK) --upgrade requirements-dev.in --output-file requirements-dev.txt
 	$(LOCK) --upgrade requirements-sam.in --output-file requirements-sam.txt
 	$(LOCK) --upgrade requirements-checkov.in --output-file requirements-checkov.txt
+	$(LOCK) --upgrade requirements-clients.in --output-file requirements-clients.txt
 
-.PHONY: bootstrap bootstrap-sam bootstrap-checkov
+.PHONY: bootstrap bootstrap-sam bootstrap-checkov bootstrap-clients
 bootstrap:
 	@local/bootstrap.sh
 bootstrap-sam:
 	@local/bootstrap.sh sam
 bootstrap-checkov:
 	@local/bootstrap.sh checkov
+bootstrap-clients:
+	@local/bootstrap.sh clients

@@ -4,6 +4,7 @@
 #   local/bootstrap.sh            .local/venv, to run, test and check the project
 #   local/bootstrap.sh sam        .local/sam, which holds aws-sam-cli: its pins conflict with the rest
 #   local/bootstrap.sh checkov    .local/checkov, which holds checkov, for the same reason
+#   local/bootstrap.sh clients    .local/clients: generators of clients, Node.js and a Java runtime to run them on
 #
 # A second run does nothing unless the requirements or pyproject.toml changed. BOOTSTRAP_PYTHON names the interpreter
 # to use; without it Python 3.13, which Lambda runs, is looked for, and then the newest from 3.11 on.
@@ -98,12 +99,12 @@ up_to_date() { [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ] && "$folder/
 
 case ${1:-venv} in
 venv) folder=.local/venv requirements=requirements-dev.txt ;;
-sam | checkov) folder=.local/$1 requirements=requirements-$1.txt ;;
-*) fail "usage: local/bootstrap.sh [sam|checkov]" ;;
+sam | checkov | clients) folder=.local/$1 requirements=requirements-$1.txt ;;
+*) fail "usage: local/bootstrap.sh [sam|checkov|clients]" ;;
 esac
 stamp=$folder/stamp
 # Scripts in an environment hold its absolute path, so a checkout that moved needs a new one.
-wanted="$PWD $(cat local/bootstrap.sh pyproject.toml layers/common/requirements.txt $requirements | cksum)"
+wanted="$PWD $(cat local/bootstrap.sh pyproject.toml layers/common/requirements.txt tests/clients/package-lock.json $requirements | cksum)"
 if up_to_date; then exit 0; fi
 
 mkdir -p .local
@@ -119,5 +120,11 @@ say "installing $requirements into $folder"
 if [ "$folder" = .local/venv ]; then
     # Without isolation, setuptools is the one pinned above and leaves no egg-info in the layer's folder, which ships.
     "$folder/bin/python" -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
+fi
+if [ "$folder" = .local/clients ]; then
+    say "installing tests/clients/package-lock.json into $folder"
+    cp tests/clients/package.json tests/clients/package-lock.json "$folder/"
+    # What the packages want to run once they are installed is telemetry and patches for other systems.
+    (cd "$folder" && PATH="$PWD/bin:$PATH" npm ci --silent --ignore-scripts --no-audit --no-fund)
 fi
 echo "$wanted" >"$stamp"
