@@ -37,6 +37,8 @@ ENVIRONMENT = {
 
 LARGE_CUSTOMER_ID = 3_000_000_000
 
+Words = list[Path | str]
+
 
 def main() -> None:
     """Run it all; exit with 1 where something does not work."""
@@ -59,19 +61,19 @@ def main() -> None:
 
 def lint() -> None:
     """Hold the contract against the rules of Spectral and Redocly; a warning is a failure."""
-    spectral = ["lint", "--fail-severity", "hint", "--ruleset", HERE / "spectral.yaml", CONTRACT]
+    spectral: Words = ["lint", "--fail-severity", "hint", "--ruleset", HERE / "spectral.yaml", CONTRACT]
     run("Spectral finds nothing", NODE_TOOLS / "spectral", *spectral)
     run("Redocly finds nothing", NODE_TOOLS / "redocly", "lint", "--config", HERE / "redocly.yaml", CONTRACT)
 
 
-Client = tuple[str, list[Path | str]]
+Client = tuple[str, Words]
 
 
 def python_client() -> Iterator[Client]:
     """Yield what openapi-python-client makes."""
     target = GENERATED / "lending_client"
     generator = TOOLS / "bin" / "openapi-python-client"
-    options = ["--path", CONTRACT, "--meta", "none", "--output-path", target, "--fail-on-warning"]
+    options: Words = ["--path", CONTRACT, "--meta", "none", "--output-path", target, "--fail-on-warning"]
     run("openapi-python-client generates", generator, "generate", *options)
     yield "the Python client", [TOOLS / "bin" / "python", copied("lend.py", GENERATED)]
 

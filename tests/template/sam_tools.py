@@ -6,10 +6,12 @@ and the circles among them. Here it is expanded first, as AWS does it on deploym
     echo '[{"LogLevel": "DEBUG"}]' | .local/sam/bin/python tests/template/sam_tools.py expand
     ... | .local/sam/bin/python tests/template/sam_tools.py lint
     echo '[]' | .local/sam/bin/python tests/template/sam_tools.py routes
+    echo '[{"path": "/create-loan", "headers": [["A", "1"]], "body": "{}"}]' | ... events
 
 `expand` reads a list of parameters, or of {"parameters": ..., "template": ...}, and prints the expanded templates;
 `lint` reads expanded templates and prints what is wrong with each. `routes` prints those that `sam local start-api`
-would serve: pairs of a path and a function.
+would serve: pairs of a path and a function. `events` reads POST requests and prints the events that it would make of
+them.
 """
 
 import contextlib
@@ -21,8 +23,10 @@ from typing import Any
 
 import boto3
 from cfnlint.api import ManualArgs, lint  # type: ignore[import-not-found]
+from flask import Flask
 from samcli.lib.providers.api_provider import ApiProvider  # type: ignore[import-not-found]
 from samcli.lib.providers.sam_stack_provider import SamLocalStackProvider  # type: ignore[import-not-found]
+from samcli.local.apigw.event_constructor import construct_v2_event_http  # type: ignore[import-not-found]
 from samtranslator.parser.parser import Parser  # type: ignore[import-not-found]
 from samtranslator.translator.translator import Translator  # type: ignore[import-not-found]
 from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-not-found]
@@ -66,6 +70,18 @@ def local_routes() -> list[tuple[str, str]]:
     return sorted((route.path, route.function_name) for route in served)
 
 
+def local_events(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the events that `sam local start-api` makes of requests to an HTTP API."""
+    gateway = Flask("gateway")
+    events = []
+    for request in requests:
+        given = {"method": "POST", "headers": request["headers"], "data": request["body"]}
+        with gateway.test_request_context(request["path"], content_type="application/json", **given) as context:
+            route_key = f"POST {request['path']}"
+            events.append(construct_v2_event_http(context.request, 3000, [], "$default", {}, route_key))
+    return events
+
+
 def main() -> None:
     """Carry out the command."""
     [command] = sys.argv[1:]
@@ -76,6 +92,8 @@ def main() -> None:
             result = [expand(**each) for each in given]
         elif command == "lint":
             result = [complaints(each) for each in given]
+        elif command == "events":
+            result = local_events(given)
         else:
             result = local_routes()
     json.dump(result, sys.stdout)
