@@ -17,6 +17,7 @@ SCENARIOS: dict[str, dict[str, str]] = {
         "Architecture": "x86_64",
         "JwtIssuer": "https://issuer.example.com/",
         "JwtAudience": "lending",
+        "CreateLoanScope": "https://issuer.example.com/loans.write",
     },
     "restored": {"Stage": "prod", "DbSnapshot": "lending-before-the-accident"},
     "own VPC": OWN_VPC,
@@ -39,6 +40,7 @@ SCENARIOS: dict[str, dict[str, str]] = {
 
 IMPOSSIBLE = {
     "JwtIssuer needs JwtAudience": {"JwtIssuer": "https://issuer.example.com/"},
+    "Scopes need JwtIssuer": {"CreateLoanScope": "loans.write"},
     "VpcId needs SubnetIds": {"VpcId": OWN_VPC["VpcId"]},
     "Your own database needs VpcId": OWN_DATABASE | {"VpcId": ""},
     "Your own database needs DbSecretArn": OWN_DATABASE | {"DbSecretArn": ""},
