@@ -44,6 +44,7 @@ SAMPLE_EVENTS = (
     _event("check_eligibility_unknown_customer", CHECK_ELIGIBILITY, 404),
     # Lent, or declined once the customer has borrowed all that the salary carries.
     _event("create_loan", CREATE_LOAN, 201, 200),
+    _event("create_loan_with_key", CREATE_LOAN, 201, 200),
     _event("create_loan_invalid_fields", CREATE_LOAN, 422),
     _event("create_loan_unknown_customer", CREATE_LOAN, 404),
     _event("unknown_route", CHECK_ELIGIBILITY, 404),

@@ -26,4 +26,9 @@ def test_the_curl_lines_answer_as_printed(
         answers = [subprocess.run(c, capture_output=True, text=True, check=True).stdout for c in commands]
 
     assert len(printed) >= 6
-    assert answers == [answer for _, answer in printed]
+    assert [dateless(answer) for answer in answers] == [dateless(answer) for _, answer in printed]
+
+
+def dateless(answer: str) -> str:
+    """Return an answer without its dates: a loan starts on the day on which it is made."""
+    return re.sub(r'"\d{4}-\d\d-\d\d"', "a date", answer)
