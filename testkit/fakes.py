@@ -117,11 +117,11 @@ class FakeTransaction:
         if customer_id not in self._store.customers:
             raise CustomerNotFoundError(customer_id)
 
-    def credit_record(self, customer_id: int, today: date) -> CreditRecord:
-        return self._store.credit_record(customer_id, today).record
-
-    def result_of_key(self, idempotency_key: bytes) -> EarlierResult | None:
-        return next((a for r, a in self._store.answers if r.idempotency_key == idempotency_key), None)
+    def read(self, request: LoanRequest, today: date) -> tuple[EarlierResult | None, CreditRecord]:
+        earlier = next(
+            (a for r, a in self._store.answers if set(r.idempotency_keys) & set(request.idempotency_keys)), None
+        )
+        return earlier, self._store.credit_record(request.application.customer_id, today).record
 
     def result_of_request(self, customer_id: int, request_id: str) -> EarlierResult | None:
         made = (answer for request, answer in self._store.answers if request.request_id == request_id)

@@ -69,7 +69,7 @@ class Service:
 def use_patience(monkeypatch: pytest.MonkeyPatch, patience: Patience) -> None:
     """Let the service wait for so long, from now on; adapters that are there keep what else they know."""
     monkeypatch.setattr(wiring, "patience", patience)
-    for factory in (wiring.database, wiring.redis_connection, wiring.refresh_connection):
+    for factory in (wiring.database, wiring.lending_database, wiring.redis_connection, wiring.refresh_connection):
         if factory.cache_info().currsize:
             monkeypatch.setattr(factory(), "_patience", patience)
 

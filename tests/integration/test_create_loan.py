@@ -172,7 +172,7 @@ def test_an_odd_key_is_named_beside_the_fields(service: Service, database: Datab
 
 
 def test_a_twin_waits_for_the_lock_and_replays(database: Database, asha: int) -> None:
-    request = LoanRequest(LoanApplication(asha, Decimal(100000), Decimal(10), 12), "request", b"k" * 32)
+    request = LoanRequest(LoanApplication(asha, Decimal(100000), Decimal(10), 12), "request", (b"k" * 32,))
     with ThreadPoolExecutor(2) as pool:
         with held_customer(database, asha):
             twins = [pool.submit(lend, database, request._replace(request_id=f"r{n}")) for n in range(2)]
@@ -212,12 +212,12 @@ def held_customer(database: Database, customer_id: int) -> Iterator[None]:
 def lend(database: Database, request: LoanRequest, seconds: float = 10) -> LoanResult:
     """Run the use case as an execution environment of its own would, with no cache."""
     login = GivenLogin(database.environment["DB_USER"], database.environment["DB_PASSWORD"])
-    connection = MySQLConnection(Settings.from_env(database.environment), login, Patience())
+    connection = MySQLConnection(Settings.from_env(database.environment), login, Patience(), autocommit=False)
     deadline = time.monotonic() + seconds
     try:
         return create_loan(
             request,
-            store=lambda: MySQLLoanStore(connection),
+            store=lambda: MySQLLoanStore(connection, connection),
             scores=FakeScoreCache(away=True),
             today=TODAY,
             cache_use=CacheUse(),

@@ -12,12 +12,14 @@ from lending.adapters.logins import GivenLogin
 from lending.adapters.mysql_connection import MySQLConnection
 from lending.adapters.mysql_loans import MySQLLoanStore
 from lending.config import Settings
+from lending.domain.loans import LoanApplication, LoanRequest
 from lending.domain.scoring import assess
 from lending.errors import CustomerNotFoundError
 from lending.patience import Patience
 from testkit.database import Database
 from testkit.fakes import Customer, Loan, a_loan, credit_record
 
+REQUEST = LoanRequest(LoanApplication(1001, Decimal(1), Decimal(1), 1), "r1", (b"k1",))
 ASHA = Customer(monthly_salary=Decimal("90000.00"), approved_limit=Decimal("3000000.00"))
 
 amounts = st.decimals(min_value=Decimal("0.01"), max_value=Decimal("9999999999.99"), places=2)
@@ -59,8 +61,12 @@ def store(migrated_database: Database) -> Iterator[MySQLLoanStore]:
     connection = MySQLConnection(
         given_settings, GivenLogin(given_settings.db_user, given_settings.db_password), Patience()
     )
-    yield MySQLLoanStore(connection)
+    lending = MySQLConnection(
+        given_settings, GivenLogin(given_settings.db_user, given_settings.db_password), Patience(), autocommit=False
+    )
+    yield MySQLLoanStore(connection, lending)
     connection.close()
+    lending.close()
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -90,7 +96,7 @@ def test_a_transaction_reads_the_same(store: MySQLLoanStore, database: Database)
 
     with store.transaction() as transaction:
         transaction.lock_customer(1001)
-        record = transaction.credit_record(1001, today)
+        _, record = transaction.read(REQUEST, today)
 
     assert record == credit_record(1001, ASHA, history, today)
     assert record.first_current_end == today
@@ -127,4 +133,6 @@ def test_an_unknown_customer_has_none(store: MySQLLoanStore, database: Database)
     with pytest.raises(CustomerNotFoundError, match="No customer has id 1002"):
         store.credit_record(1002, date(2024, 6, 15))
     with store.transaction() as transaction, pytest.raises(CustomerNotFoundError):
-        transaction.credit_record(1002, date(2024, 6, 15))
+        transaction.read(
+            REQUEST._replace(application=REQUEST.application._replace(customer_id=1002)), date(2024, 6, 15)
+        )

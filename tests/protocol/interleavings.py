@@ -219,7 +219,7 @@ class Run:
     def _write(self, actor: Actor) -> None:
         try:
             answer = create_loan(
-                LoanRequest(APPLICATION, actor.name, None),
+                LoanRequest(APPLICATION, actor.name, ()),
                 store=lambda: SteppedStore(self.store, actor.connection._step),
                 scores=self._protocol(actor.connection),
                 today=TODAY,
@@ -247,10 +247,10 @@ class Run:
         return {"r": self._read, "w": self._write, "k": self._keep}[role]
 
     def _check(self, scores: ScoreCache, step: Callable[..., None]) -> int:
-        decision = check_eligibility(
+        checked = check_eligibility(
             APPLICATION, store=lambda: SteppedStore(self.store, step), scores=scores, today=TODAY, cache_use=CacheUse()
         )
-        return decision.credit_score
+        return checked.decision.credit_score
 
     def _sound_connection(self) -> SteppedConnection:
         return SteppedConnection(self.redis, no_step, lambda _command: None)

@@ -70,14 +70,14 @@ def check_all_at_once(database: Database, redis_server: Server, customer_ids: Se
             cache.ask("PING", wait=Wait(total=10, reply=10))
             use = CacheUse()
             gate.wait()
-            decision = check_eligibility(
+            checked = check_eligibility(
                 LoanApplication(customer_id, Decimal(100000), Decimal(12), 12),
-                store=lambda: MySQLLoanStore(mysql),
+                store=lambda: MySQLLoanStore(mysql, mysql),
                 scores=RedisScoreCache(cache, KEYSPACE, PATIENT),
                 today=TODAY,
                 cache_use=use,
             )
-            return Checked(customer_id, decision.credit_score, use)
+            return Checked(customer_id, checked.decision.credit_score, use)
 
     with ThreadPoolExecutor(len(customer_ids)) as pool:
         return list(pool.map(check, customer_ids))

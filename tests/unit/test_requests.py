@@ -207,7 +207,7 @@ def parse_keyed(key: str | None, authorizer: dict[str, Any] | None = None) -> Lo
 def test_a_loan_request_is_an_application_with_the_requests_id() -> None:
     request = parse_keyed(None)
 
-    assert request == LoanRequest(parse(body()), "request-1", None)
+    assert request == LoanRequest(parse(body()), "request-1", ())
 
 
 @pytest.mark.parametrize("key", ["k", "k" * 255, "8e03978e-40d5-43e8-bc93-6894a57f9324", "!", "~", '"quoted"', "a b"])

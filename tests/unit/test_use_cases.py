@@ -53,15 +53,15 @@ def cache_use() -> CacheUse:
 
 @pytest.fixture
 def check(store: FakeLoanStore, scores: FakeScoreCache, cache_use: CacheUse) -> Callable[[LoanApplication], Decision]:
-    return lambda application: check_eligibility(
-        application, store=lambda: store, scores=scores, today=TODAY, cache_use=cache_use
+    return lambda application: (
+        check_eligibility(application, store=lambda: store, scores=scores, today=TODAY, cache_use=cache_use).decision
     )
 
 
 @pytest.fixture
 def create(store: FakeLoanStore, scores: FakeScoreCache, cache_use: CacheUse) -> Callable[..., LoanResult]:
     def create(application: LoanApplication, key: bytes | None = None) -> LoanResult:
-        request = LoanRequest(application, request_id="first", idempotency_key=key)
+        request = LoanRequest(application, request_id="first", idempotency_keys=(key,) if key else ())
         clock = repeat(10.0, 50)  # and then the time is over
         return create_loan(
             request,
@@ -86,7 +86,7 @@ def create_within(store: FakeLoanStore, scores: FakeScoreCache, cache_use: Cache
     ) -> LoanResult:
         clock = iter(seconds_left)
         return create_loan(
-            LoanRequest(application, request_id="first", idempotency_key=key),
+            LoanRequest(application, request_id="first", idempotency_keys=(key,) if key else ()),
             store=lambda: store,
             scores=scores,
             today=TODAY,
@@ -304,7 +304,7 @@ def test_the_cache_declines_without_the_store(
 
     answer = create(BEYOND_MEANS)
 
-    assert answer == LoanResult(decide(BEYOND_MEANS, profile), None)
+    assert answer == LoanResult(decide(BEYOND_MEANS, profile), None, profile)
     assert steps == ["cache: peek"]
     assert scores.held == {ASHA: profile}
     assert cache_use == CacheUse(CacheOutcome.HIT)

@@ -67,12 +67,12 @@ def parse_loan_request(event: Event, request_id: str) -> LoanRequest:
     return LoanRequest(
         application=_application(document),
         request_id=request_id,
-        idempotency_key=None if key is None else sha256(f"{_principal(event)}\n{key}".encode()).digest(),
+        idempotency_keys=() if key is None else (sha256(f"{principal_of(event)}\n{key}".encode()).digest(),),
     )
 
 
-def _principal(event: Event) -> str:
-    """Return who called, as far as the gateway has found out; the same for all sessions of one caller."""
+def principal_of(event: Event) -> str:
+    """Return who called, as far as the gateway has found out: the same for all sessions of one caller."""
     authorizer = event.get("requestContext", {}).get("authorizer") or {}
     if "jwt" in authorizer:
         claims = authorizer["jwt"]["claims"]

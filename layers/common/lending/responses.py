@@ -50,7 +50,7 @@ def render_eligibility(application: LoanApplication, decision: Decision) -> Resp
 
 def render_loan(application: LoanApplication, result: LoanResult) -> Response:
     """Return the response of POST /create-loan."""
-    decision, loan, replayed = result
+    decision, loan = result.decision, result.loan
     response = _json(
         200 if loan is None else 201,
         f'{{"loan_id":{"null" if loan is None else loan.loan_id},"customer_id":{application.customer_id},'
@@ -60,7 +60,7 @@ def render_loan(application: LoanApplication, result: LoanResult) -> Response:
         f'"corrected_interest_rate":{_hundredths(decision.corrected_interest_rate)},'
         f'"reason_codes":{_reasons(decision)}}}',
     )
-    if replayed:
+    if result.replayed:
         response["headers"]["idempotency-replayed"] = "true"
     return response
 

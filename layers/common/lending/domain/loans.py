@@ -25,8 +25,14 @@ class LoanRequest(NamedTuple):
     application: LoanApplication
     request_id: str
     """This request's alone; a repetition by the client has another."""
-    idempotency_key: bytes | None
-    """The same for all repetitions, and no other caller's; None when the client sent none."""
+    idempotency_keys: tuple[bytes, ...]
+    """The same for all repetitions, and no other caller's: the one that is stored, and older forms of it. None of them
+    when the client sent none."""
+
+    @property
+    def idempotency_key(self) -> bytes | None:
+        """The key as it is stored."""
+        return self.idempotency_keys[0] if self.idempotency_keys else None
 
 
 class LoanMade(NamedTuple):
