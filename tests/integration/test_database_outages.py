@@ -209,7 +209,7 @@ def test_a_frozen_database_is_given_up_after_one_timeout(
     timeout_seconds = 1.2
     use_patience(monkeypatch, replace(wiring.patience, lock_wait=1, database_reply=timeout_seconds))
     with wired({}, monkeypatch):
-        service.check(NOBODY)  # opens the connection
+        post(service, NOBODY)  # opens the connection
         server.pause()
         try:
             started_at = time.monotonic()
@@ -289,6 +289,7 @@ def test_a_decline_leaves_the_customer_unlocked(service: Service, database: Data
 def test_a_connection_idle_for_too_long_is_replaced(
     service: Service, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    service.create(NOBODY)  # one to read and one to lend
     first = connections_of_service(database)
     use_patience(monkeypatch, replace(wiring.patience, database_idle=-1))
     check = service.check(UNCACHED)
@@ -297,8 +298,8 @@ def test_a_connection_idle_for_too_long_is_replaced(
     third = connections_of_service(database)
 
     assert (check.status, loan.status) == (200, 201)
-    assert len(first) == len(second) == len(third) == 1
-    assert len(first | second | third) == 3
+    assert len(first) == len(second) == len(third) == 2
+    assert len(first | second | third) == 4
 
 
 # --- logins -----------------------------------------------------------------------------------------------------------

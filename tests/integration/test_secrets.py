@@ -206,9 +206,9 @@ def test_a_rotated_password_is_fetched_afresh_once(rotating: Database, secrets: 
     secrets.put(DB_SECRET, login_of(rotating, password="rotated"))
     on_the_old_connection = service.create(1001)
     fetched_for_the_old_password = secrets.fetched
-    wiring.database().close()
+    wiring.lending_database().close()
     on_a_new_connection = service.create(1001)
-    wiring.database().close()
+    wiring.lending_database().close()
     and_another = service.create(1001)
 
     assert [answer.status for answer in (on_the_old_connection, on_a_new_connection, and_another)] == [201, 201, 201]
