@@ -22,10 +22,11 @@ test: bootstrap ## Run all tests (PYTEST_ARGS="-k name" for some)
 	@$(PYTHON) -m local.servers exec -- $(PYTHON) -m pytest -n 2 $(PYTEST_ARGS)
 
 .PHONY: check
-check: bootstrap bootstrap-sam bootstrap-checkov ## Check format, lint, types and the template
+check: bootstrap bootstrap-sam bootstrap-checkov ## Check format, lint, types, imports and the template
 	$(PYTHON) -m ruff format --check
 	$(PYTHON) -m ruff check
 	$(PYTHON) -m mypy
+	.local/venv/bin/lint-imports --no-logo --cache-dir .local/import_linter_cache
 	$(SAM) validate
 	$(SAM) validate --lint
 	$(PYTHON) -m tests.template.checkov_stacks
