@@ -17,9 +17,13 @@ help: ## Show this list
 run: bootstrap ## Serve both endpoints at http://127.0.0.1:3000 (PORT=... for another)
 	@$(PYTHON) -m local.servers exec -- $(PYTHON) -m local.run
 
+.PHONY: unit
+unit: bootstrap ## Run the tests that need no server (seconds)
+	@$(PYTHON) -m pytest tests/unit $(PYTEST_ARGS)
+
 .PHONY: test
-test: bootstrap ## Run all tests (PYTEST_ARGS="-k name" for some)
-	@$(PYTHON) -m local.servers exec -- $(PYTHON) -m pytest -n 2 $(PYTEST_ARGS)
+test: bootstrap ## Run all tests and print the layer's coverage (PYTEST_ARGS="-k name" for some, without it)
+	@$(PYTHON) -m local.servers exec -- $(PYTHON) -m pytest -n 2 $(or $(PYTEST_ARGS),--cov)
 
 .PHONY: check
 check: bootstrap bootstrap-sam bootstrap-checkov ## Check format, lint, types, imports and the template
