@@ -78,9 +78,9 @@ money: bootstrap ## Race, kill and cut create-loan (MONEY_ARGS="--rounds 1000 --
 throughput: bootstrap ## Loans a second to distinct customers, by number of processes
 	@$(PYTHON) -m tests.money.throughput
 
-.PHONY: mutants
-mutants: bootstrap ## Break each rule of the cache protocol and see the tests notice (minutes)
-	@$(PYTHON) -m local.servers exec -- $(PYTHON) -m tests.protocol.mutants
+.PHONY: broken-rules
+broken-rules: bootstrap ## Break each rule of the cache protocol and see the tests notice (minutes)
+	@$(PYTHON) -m local.servers exec -- $(PYTHON) -m tests.protocol.broken_rules
 
 .PHONY: build
 build: bootstrap-sam ## Build the functions and the layer into .aws-sam
