@@ -82,6 +82,10 @@ throughput: bootstrap ## Loans a second to distinct customers, by number of proc
 broken-rules: bootstrap ## Break each rule of the cache protocol and see the tests notice (minutes)
 	@$(PYTHON) -m local.servers exec -- $(PYTHON) -m tests.protocol.broken_rules
 
+.PHONY: mutants
+mutants: bootstrap ## Change the rules line by line and see the unit tests notice (minutes; MUTANTS='lending.domain.*')
+	@$(PYTHON) -m tests.mutation $(foreach pattern,$(MUTANTS),'$(pattern)')
+
 .PHONY: build
 build: bootstrap-sam ## Build the functions and the layer into .aws-sam
 	$(SAM) build
