@@ -12,7 +12,15 @@ import pytest
 
 from lending.domain.scoring import CreditProfile, assess
 from lending.errors import StoreUnavailableError
-from lending.ports import BulkScoreCache, BypassReason, CacheAwayError, CachedProfile, Invalidation, Outbox
+from lending.ports import (
+    BulkScoreCache,
+    BypassReason,
+    CacheAwayError,
+    CachedProfile,
+    Invalidation,
+    InvalidationBatch,
+    Outbox,
+)
 from lending.use_cases.refresh_cache import BATCH, SAMPLE, CacheRefresh, RefreshReport
 from testkit.fakes import Customer, FakeLoanStore, a_loan, credit_record
 
@@ -22,11 +30,15 @@ AGE = 7
 
 
 @dataclass
-class Batch:
+class Batch(InvalidationBatch):
     """Rows that were handed out, and where their confirmation goes."""
 
     invalidations: Sequence[Invalidation]
     outbox: "FakeOutbox"
+
+    @property
+    def rows(self) -> int:  # type: ignore[override]  # read alone
+        return len(self.invalidations)
 
     def confirm(self) -> None:
         self.outbox.steps.append("confirm")
@@ -49,6 +61,9 @@ class FakeOutbox(Outbox):
 
     def oldest_seconds(self) -> int:
         return AGE if self.rows else 0
+
+    def pending(self, customer_ids: Sequence[int]) -> set[int]:
+        return {row.customer_id for row in self.rows} & set(customer_ids)
 
 
 @dataclass
@@ -116,10 +131,11 @@ def cache(steps: list[Any]) -> FakeBulkScoreCache:
 
 
 def refreshed(
-    outbox: FakeOutbox, store: FakeLoanStore, cache: FakeBulkScoreCache, seconds_left: float = 60
+    outbox: FakeOutbox, store: FakeLoanStore, cache: FakeBulkScoreCache, seconds_left: float = 60, sweeps: int = 1
 ) -> RefreshReport:
-    clock = repeat(seconds_left)
-    return CacheRefresh(outbox, store, cache, TODAY, lambda: next(clock)).run()
+    """Run with so many sweeps, a second apart, of which none passes here."""
+    pauses = iter([True] * (sweeps - 1))
+    return CacheRefresh(outbox, store, cache, lambda: TODAY, lambda: seconds_left).run(lambda: next(pauses, False))
 
 
 def fresh(store: FakeLoanStore, customer_id: int, /, **fields: Any) -> CreditProfile:
@@ -129,7 +145,7 @@ def fresh(store: FakeLoanStore, customer_id: int, /, **fields: Any) -> CreditPro
 
 
 def invalidations(number: int) -> list[Invalidation]:
-    return [Invalidation(customer_id, b"write:gone") for customer_id in range(number)]
+    return [Invalidation(customer_id, (b"write:gone",)) for customer_id in range(number)]
 
 
 def test_with_nothing_to_do_the_store_is_not_asked(
@@ -167,7 +183,7 @@ def test_what_the_cache_does_not_confirm_stays_in_the_outbox(
 
     assert outbox.rows == invalidations(3)
     assert (report.swept, report.oldest_seconds) == (0, AGE)
-    assert [type(failure) for failure in report.failures] == [CacheAwayError]
+    assert {step: type(failure) for step, failure in report.failures.items()} == {"sweep": CacheAwayError}
 
 
 @pytest.mark.parametrize(("seconds_left", "left"), [(10.0, 1), (10.1, 0)])
@@ -193,7 +209,7 @@ def test_an_outbox_that_is_away_keeps_no_other_step_from_its_work(
     report = refreshed(outbox, store, cache)
 
     assert (report.warmed, report.inspected) == (1, 1)
-    assert [type(failure) for failure in report.failures] == [StoreUnavailableError]
+    assert {step: type(failure) for step, failure in report.failures.items()} == {"sweep": StoreUnavailableError}
 
 
 def test_an_entry_that_is_wanted_becomes_what_the_store_says(
@@ -205,7 +221,7 @@ def test_an_entry_that_is_wanted_becomes_what_the_store_says(
     report = refreshed(outbox, store, cache)
 
     assert cache.held == {ASHA: fresh(store, ASHA), RAVI: fresh(store, RAVI)}
-    assert (report.warmed, report.failures) == (1, [])
+    assert (report.warmed, report.failures) == (1, {})
 
 
 def test_only_entries_that_are_there_and_known_and_unchanged_are_renewed(
@@ -219,19 +235,19 @@ def test_only_entries_that_are_there_and_known_and_unchanged_are_renewed(
     report = refreshed(outbox, store, cache)
 
     assert ASHA not in cache.held
-    assert (report.warmed, report.failures) == (0, [])
+    assert (report.warmed, report.failures) == (0, {})
 
 
-def test_entries_are_renewed_batch_by_batch(
+def test_entries_are_renewed_batch_by_batch_from_second_to_second(
     outbox: FakeOutbox, store: FakeLoanStore, cache: FakeBulkScoreCache, steps: list[Any]
 ) -> None:
     cache.held = {ASHA: fresh(store, ASHA), RAVI: fresh(store, RAVI)}
     cache.expiring = [ASHA, *repeat(GONE, 2 * BATCH - 1), RAVI]
 
-    report = refreshed(outbox, store, cache)
+    report = refreshed(outbox, store, cache, sweeps=4)
 
     assert [step for step in steps if step in {BATCH, 1}] == [BATCH, BATCH, 1]
-    assert (report.warmed, report.failures) == (2, [])
+    assert (report.warmed, report.failures) == (2, {})
 
 
 @pytest.mark.parametrize(
@@ -249,7 +265,7 @@ def test_an_entry_that_is_not_what_the_store_says_is_dropped_and_reported(
     assert list(cache.held) == [ASHA], "the day an entry was made on makes it no other"
     assert report.inspected == 2
     assert [entry.profile for entry in report.mismatches] == [lie]
-    assert report.failures == []
+    assert report.failures == {}
 
 
 def test_an_entry_of_a_customer_who_has_gone_is_wrong(
@@ -279,3 +295,47 @@ def test_a_sample_is_inspected_and_no_more(outbox: FakeOutbox, store: FakeLoanSt
 
     assert report.inspected == SAMPLE
     assert len(report.mismatches) == SAMPLE
+
+
+def test_it_sweeps_again_and_again_and_inspects_once(
+    outbox: FakeOutbox, store: FakeLoanStore, cache: FakeBulkScoreCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sweeps: list[int] = []
+
+    def one_more(cache: FakeBulkScoreCache, _: Sequence[Invalidation]) -> None:
+        sweeps.append(len(sweeps))
+        cache.held = {ASHA: fresh(store, ASHA)}
+
+    monkeypatch.setattr(FakeBulkScoreCache, "finish_writes", one_more)
+
+    report = refreshed(outbox, store, cache, sweeps=3)
+
+    assert sweeps == [0, 1, 2]
+    assert report.inspected == 1
+
+
+def test_a_step_that_failed_and_then_succeeded_is_no_failure(
+    outbox: FakeOutbox, store: FakeLoanStore, cache: FakeBulkScoreCache
+) -> None:
+    outbox.rows = invalidations(3)
+    cache.away = True
+
+    def come_back() -> bool:
+        cache.away, was_away = False, cache.away
+        return was_away
+
+    report = CacheRefresh(outbox, store, cache, lambda: TODAY, lambda: 60).run(come_back)
+
+    assert (report.swept, report.failures) == (3, {})
+
+
+def test_a_customer_with_an_invalidation_to_be_swept_is_not_accused(
+    outbox: FakeOutbox, store: FakeLoanStore, cache: FakeBulkScoreCache
+) -> None:
+    cache.held = {ASHA: fresh(store, ASHA, credit_score=99), RAVI: fresh(store, RAVI, credit_score=99)}
+    outbox.rows = [Invalidation(ASHA, ())]
+    outbox.away = True  # for the sweep
+
+    report = refreshed(outbox, store, cache)
+
+    assert [entry.profile.customer_id for entry in report.mismatches] == [RAVI]

@@ -545,12 +545,12 @@ def test_a_decline_under_a_key_is_kept_as_it_was_answered(
 def test_a_loan_leaves_an_invalidation_with_its_marker(
     create: Callable[..., LoanResult], store: FakeLoanStore, scores: FakeScoreCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(FakeScoreCache, "finish_write", lambda *_: False)
+    monkeypatch.setattr(FakeScoreCache, "finish_write", lambda *_, **__: False)
 
     create(HUNDRED_THOUSAND)
 
     assert [each.customer_id for each in store.invalidations] == [ASHA]
-    assert [each.marker for each in store.invalidations] == [scores.held[ASHA]]
+    assert [each.markers for each in store.invalidations] == [(scores.held[ASHA],)]
 
 
 def test_a_key_that_came_with_another_body_is_refused(
