@@ -17,15 +17,20 @@ help: ## Show this list
 run: bootstrap ## Serve both endpoints at http://127.0.0.1:3000 (PORT=... for another)
 	@$(PYTHON) -m local.servers exec -- $(PYTHON) -m local.run
 
+.PHONY: unit
+unit: bootstrap ## Run the tests that need no server (seconds)
+	@$(PYTHON) -m pytest tests/unit $(PYTEST_ARGS)
+
 .PHONY: test
-test: bootstrap ## Run all tests (PYTEST_ARGS="-k name" for some)
-	@$(PYTHON) -m local.servers exec -- $(PYTHON) -m pytest -n 2 $(PYTEST_ARGS)
+test: bootstrap ## Run all tests and print the layer's coverage (PYTEST_ARGS="-k name" for some, without it)
+	@$(PYTHON) -m local.servers exec -- $(PYTHON) -m pytest -n 2 $(or $(PYTEST_ARGS),--cov)
 
 .PHONY: check
-check: bootstrap bootstrap-sam bootstrap-checkov ## Check format, lint, types and the template
+check: bootstrap bootstrap-sam bootstrap-checkov ## Check format, lint, types, imports and the template
 	$(PYTHON) -m ruff format --check
 	$(PYTHON) -m ruff check
 	$(PYTHON) -m mypy
+	.local/venv/bin/lint-imports --no-logo --cache-dir .local/import_linter_cache
 	$(SAM) validate
 	$(SAM) validate --lint
 	$(PYTHON) -m tests.template.checkov_stacks
@@ -73,9 +78,13 @@ money: bootstrap ## Race, kill and cut create-loan (MONEY_ARGS="--rounds 1000 --
 throughput: bootstrap ## Loans a second to distinct customers, by number of processes
 	@$(PYTHON) -m tests.money.throughput
 
+.PHONY: broken-rules
+broken-rules: bootstrap ## Break each rule of the cache protocol and see the tests notice (minutes)
+	@$(PYTHON) -m local.servers exec -- $(PYTHON) -m tests.protocol.broken_rules
+
 .PHONY: mutants
-mutants: bootstrap ## Break each rule of the cache protocol and see the tests notice (minutes)
-	@$(PYTHON) -m local.servers exec -- $(PYTHON) -m tests.protocol.mutants
+mutants: bootstrap ## Change the rules line by line and see the unit tests notice (minutes; MUTANTS='lending.domain.*')
+	@$(PYTHON) -m tests.mutation $(foreach pattern,$(MUTANTS),'$(pattern)')
 
 .PHONY: build
 build: bootstrap-sam ## Build the functions and the layer into .aws-sam

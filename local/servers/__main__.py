@@ -4,8 +4,9 @@
     python -m local.servers down           stop them
     python -m local.servers exec -- CMD    run CMD with both at hand, starting and stopping what is missing
 
-`exec` takes, for each of the two: the server named by DB_HOST or REDIS_HOST; that of a running `up`; or a private one
-for the time of the command, from installed programs, from Docker, or installed first by apt-get or Homebrew.
+For each of the two, `exec` uses the first of these: the server that DB_HOST or REDIS_HOST names; the one of a running
+`up`; a private one for the time of the command. A private one runs from an installed program, else in Docker, else from
+a program that apt-get or Homebrew installs now.
 """
 
 import argparse

@@ -27,8 +27,13 @@ from lending.patience import Patience
     ],
 )
 def test_waits_that_do_not_fit_are_refused_with_the_rule(waits: dict[str, Any], rule: str) -> None:
-    with pytest.raises(ValueError, match=rule):
+    with pytest.raises(ValueError, match=rf"^Patience breaks (\w+ <=? )?{rule}( <|: )"):
         replace(Patience(), **waits)
+
+
+def test_the_waits_are_told_with_the_rule() -> None:
+    with pytest.raises(ValueError, match=r"^Patience breaks time_to_commit < time_to_begin: 4, 3$"):
+        replace(Patience(), time_to_commit=4)
 
 
 @pytest.mark.parametrize("waits", [{"time_to_begin": 3}, {"cache_reply": 0.089}, {"cache_total": 0.499}])

@@ -1,10 +1,12 @@
 import json
 from base64 import b64encode
 from decimal import Decimal
+from hashlib import sha256
 from typing import Any
 
 import pytest
 
+from lending import requests
 from lending.domain.loans import LoanApplication, LoanRequest
 from lending.request_errors import FieldError, InvalidRequestError, MalformedBodyError, RouteNotFoundError
 from lending.requests import MAX_BODY_BYTES, parse_application, parse_loan_request
@@ -80,6 +82,7 @@ def test_the_bounds_themselves_are_within(field: str, lowest: str, highest: str)
         ("loan_amount", "-0.01", "must be greater than 0"),
         ("loan_amount", "10000000000", "must be at most 9999999999.99"),
         ("loan_amount", "1e999", "must be at most 9999999999.99"),
+        ("loan_amount", "1e9999999999999999999", "must be at most 9999999999.99"),  # beyond any Decimal
         ("loan_amount", "0.001", "must have at most 2 decimals"),
         ("loan_amount", "1e-999", "must have at most 2 decimals"),
         ("loan_amount", '"5"', "must be a number"),
@@ -149,6 +152,7 @@ def test_a_breach_is_a_pointer_and_a_detail() -> None:
         (body().ljust(MAX_BODY_BYTES + 1), "The body is larger than 8192 bytes."),
         ("ä" * (MAX_BODY_BYTES // 2 + 1), "The body is larger than 8192 bytes."),
         ("\ud800", "The body is not text in UTF-8."),
+        (body(**{"\ud800": "1"}), "A name in the body is not text in UTF-8."),
     ],
 )
 def test_what_is_not_one_json_document_of_a_sane_size_is_malformed(text: str | None, message: str) -> None:
@@ -156,6 +160,18 @@ def test_what_is_not_one_json_document_of_a_sane_size_is_malformed(text: str | N
         parse(text)
 
     assert str(refusal.value) == message
+
+
+def test_a_body_that_nests_deeper_than_its_decoder_can_follow_is_malformed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How deep that is depends on the Python: from 3.13 on 8 KiB of brackets are no longer enough."""
+
+    def follow(text: str) -> Any:
+        return follow(text)
+
+    monkeypatch.setattr(requests, "_decode", follow)
+
+    with pytest.raises(MalformedBodyError, match=r"^The body is nested too deeply\.$"):
+        parse("[")
 
 
 def test_an_event_without_a_body_has_none() -> None:
@@ -210,6 +226,12 @@ def test_a_loan_request_is_an_application_with_the_requests_id() -> None:
     assert request == LoanRequest(parse(body()), "request-1", ())
 
 
+def test_without_headers_there_is_no_key() -> None:
+    request = parse_loan_request({"routeKey": "POST /create-loan", "body": body()}, "request-1")
+
+    assert request.idempotency_key is None
+
+
 @pytest.mark.parametrize("key", ["k", "k" * 255, "8e03978e-40d5-43e8-bc93-6894a57f9324", "!", "~", '"quoted"', "a b"])
 def test_a_key_of_printable_ascii_is_taken(key: str) -> None:
     idempotency_key = parse_keyed(key).idempotency_key
@@ -240,6 +262,7 @@ OTHER_JWT = {"jwt": {"claims": {"iss": "https://login.example", "sub": "clerk-8"
 OTHER_ISSUER = {"jwt": {"claims": {"iss": "https://other.example", "sub": "clerk-7"}, "scopes": None}}
 IAM = {"iam": {"userId": "AROAEXAMPLE:session-1", "accountId": "123456789012"}}
 OTHER_IAM = {"iam": {"userId": "AROAOTHER:session-1", "accountId": "123456789012"}}
+IAM_USER = {"iam": {"userId": "AIDAEXAMPLE", "accountId": "123456789012"}}  # has no sessions
 
 
 def test_the_same_key_of_the_same_caller_is_the_same() -> None:
@@ -253,8 +276,28 @@ def test_one_role_in_two_sessions_is_one_caller() -> None:
     assert parse_keyed("k", IAM) == parse_keyed("k", next_session)
 
 
+@pytest.mark.parametrize(
+    ("authorizer", "principal"),
+    [
+        (None, ""),
+        (JWT, "jwt https://login.example clerk-7"),
+        (IAM, "iam AROAEXAMPLE"),
+        (IAM_USER, "iam AIDAEXAMPLE"),
+    ],
+)
+def test_a_key_is_kept_as_it_always_was(authorizer: dict[str, Any] | None, principal: str) -> None:
+    """A client may repeat a request after an upgrade: its key must still be found."""
+    assert parse_keyed("k", authorizer).idempotency_key == sha256(f"{principal}\nk".encode()).digest()
+
+
+def test_without_a_context_nobody_in_particular_called() -> None:
+    event = {"routeKey": "POST /create-loan", "headers": {"idempotency-key": "k"}, "body": body()}
+
+    assert parse_loan_request(event, "request-1") == parse_keyed("k")
+
+
 def test_keys_and_callers_do_not_meet() -> None:
-    callers = [None, JWT, OTHER_JWT, OTHER_ISSUER, IAM, OTHER_IAM]
+    callers = [None, JWT, OTHER_JWT, OTHER_ISSUER, IAM, OTHER_IAM, IAM_USER]
     keys = {parse_keyed(key, caller).idempotency_key for key in ("k", "K", "k2") for caller in callers}
 
-    assert len(keys) == 18
+    assert len(keys) == 21

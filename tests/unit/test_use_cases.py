@@ -533,6 +533,26 @@ def test_with_too_little_time_no_transaction_begins(create_within: Callable[...,
     assert "store: transaction" not in steps
 
 
+def test_a_decline_under_a_key_is_kept_as_it_was_answered(
+    create: Callable[..., LoanResult], store: FakeLoanStore
+) -> None:
+    declined = create(BEYOND_MEANS, key=b"key")
+    store.customers[ASHA] = store.customers[ASHA]._replace(monthly_salary=Decimal(10**9))
+
+    assert create(BEYOND_MEANS, key=b"key") == declined
+
+
+def test_a_loan_leaves_an_invalidation_with_its_marker(
+    create: Callable[..., LoanResult], store: FakeLoanStore, scores: FakeScoreCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FakeScoreCache, "finish_write", lambda *_, **__: False)
+
+    create(HUNDRED_THOUSAND)
+
+    assert [each.customer_id for each in store.invalidations] == [ASHA]
+    assert [each.markers for each in store.invalidations] == [(scores.held[ASHA],)]
+
+
 def test_a_key_that_came_with_another_body_is_refused(
     create: Callable[..., LoanResult], store: FakeLoanStore, scores: FakeScoreCache
 ) -> None:
