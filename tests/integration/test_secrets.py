@@ -114,7 +114,7 @@ def test_a_secret_is_fetched_once_while_warm(service: Service, secrets: Secrets,
 
     for _ in range(3):
         assert service.create(asha).status == 201
-        wiring.database().close()
+        wiring.lending_database().close()
 
     assert secrets.fetched == 1
 
@@ -217,7 +217,7 @@ def test_a_rotated_password_is_fetched_afresh_once(rotating: Database, secrets: 
 
     # In the middle of the next rotation the server is ahead of the secret.
     change_password(rotating, "rotated again")
-    wiring.database().close()
+    wiring.lending_database().close()
     in_between = service.create(1001)
     secrets.put(DB_SECRET, login_of(rotating, password="rotated again"))
     afterwards = service.create(1001)
