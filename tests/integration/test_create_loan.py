@@ -187,7 +187,7 @@ def test_a_twin_waits_for_the_lock_and_replays(database: Database, asha: int) ->
 def test_a_twin_that_waits_too_long_is_told_to_come_again(
     service: Service, database: Database, asha: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    use_patience(monkeypatch, replace(wiring.patience, lock_wait=1))
+    use_patience(monkeypatch, replace(wiring.patience, table_wait=0, lock_wait=1))
 
     with held_customer(database, asha):
         busy = service.create(asha, key="k1")

@@ -207,7 +207,7 @@ def test_a_frozen_database_is_given_up_after_one_timeout(
 ) -> None:
     """After two of the real ones, the time of the function would be over."""
     timeout_seconds = 1.2
-    use_patience(monkeypatch, replace(wiring.patience, lock_wait=1, database_reply=timeout_seconds))
+    use_patience(monkeypatch, replace(wiring.patience, table_wait=0, lock_wait=1, database_reply=timeout_seconds))
     with wired({}, monkeypatch):
         post(service, NOBODY)  # opens the connection
         server.pause()
@@ -390,3 +390,17 @@ def test_a_customer_locked_by_another_is_waited_for_and_then_left(
     assert loan_of_another.status == 201, "the connection is of use, and the transaction is over"
     assert loan_afterwards.status == 201
     assert loans_made(server) == 2
+
+
+@pytest.mark.parametrize("held", ["LOCK TABLES customers READ, loans READ", "LOCK TABLES customers WRITE, loans WRITE"])
+def test_a_lock_that_is_no_customers_is_a_busy_store(service: Service, database: Database, held: str) -> None:
+    """A backup or a migration: another request of this customer has nothing to do with it."""
+    service.create(NOBODY)
+    with connect(database.environment) as other, other.cursor() as cursor:
+        cursor.execute(held)
+        loan = service.create(UNCACHED)
+        cursor.execute("UNLOCK TABLES")
+    afterwards = service.create(UNCACHED)
+
+    assert_unavailable(loan)
+    assert afterwards.status == 201

@@ -49,7 +49,7 @@ def test_a_commit_that_arrives_late_is_waited_for(
     client: Client, proxy: Proxy, database: Database, monkeypatch: pytest.MonkeyPatch, key: str | None
 ) -> None:
     """The handler has given up on its COMMIT, and asks on a new connection while it is still on its way."""
-    use_patience(monkeypatch, replace(wiring.patience, lock_wait=1, database_reply=1.2))
+    use_patience(monkeypatch, replace(wiring.patience, table_wait=0, lock_wait=1, database_reply=1.2))
     committed: list[bytes] = []
 
     def delay_first_commit(piece: bytes) -> Action:

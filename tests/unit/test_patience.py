@@ -11,9 +11,10 @@ from lending.patience import Patience
 @pytest.mark.parametrize(
     ("waits", "rule"),
     [
-        ({"lock_wait": 5}, "lock_wait < database_reply"),
-        ({"lock_wait": 6, "time_to_begin": 7}, "lock_wait < database_reply"),
-        ({"database_reply": 10}, "database_reply < FUNCTION_SECONDS"),
+        ({"table_wait": 3}, "table_wait < lock_wait"),
+        ({"lock_wait": 5}, "table_wait < lock_wait < database_reply"),
+        ({"lock_wait": 6, "time_to_begin": 7}, "table_wait < lock_wait < database_reply"),
+        ({"database_reply": 10}, "table_wait < lock_wait < database_reply < FUNCTION_SECONDS"),
         ({"time_to_begin": 2.9}, "lock_wait <= time_to_begin"),
         ({"time_to_commit": 3}, "time_to_commit < time_to_begin"),
         ({"database_idle": 300}, "database_idle < database_server_idle"),

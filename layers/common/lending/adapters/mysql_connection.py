@@ -1,6 +1,7 @@
 """One MySQL connection per execution environment, its transactions, and the driver's errors in our own terms."""
 
 import socket
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
@@ -29,7 +30,7 @@ from lending.patience import Patience
 ISOLATION = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"
 SESSION = (
     "SET SESSION autocommit = %(autocommit)s, time_zone = '+00:00', innodb_lock_wait_timeout = %(lock_wait)s,"
-    " lock_wait_timeout = %(lock_wait)s,"
+    " lock_wait_timeout = %(table_wait)s,"
     " wait_timeout = %(server_idle)s"
 )
 
@@ -235,6 +236,7 @@ class MySQLConnection:
                 # On for reads: a warm environment would read one old snapshot again and again.
                 "autocommit": int(self.autocommit),
                 "lock_wait": self._patience.lock_wait,
+                "table_wait": self._patience.table_wait,
                 "server_idle": self._patience.database_server_idle,
             }
             cursor.execute(SESSION, session)
@@ -253,12 +255,15 @@ class MySQLConnection:
 
     @contextmanager
     def _driver_errors_translated(self) -> Iterator[None]:
+        started_at = time.monotonic()
         try:
             yield
         except (pymysql.OperationalError, pymysql.InternalError, pymysql.InterfaceError) as exc:
             code = exc.args[0] if exc.args else None
             if code == ER.LOCK_WAIT_TIMEOUT:
                 # The statement failed, the transaction is still open: whoever began it rolls it back.
+                if time.monotonic() - started_at < (self._patience.table_wait + self._patience.lock_wait) / 2:
+                    raise StoreUnavailableError("The loan store is busy with work on its tables.") from exc
                 raise RequestInProgressError("Another request of this customer is still running.") from exc
             if code == ER.LOCK_DEADLOCK:
                 raise TransactionConflictError from exc
