@@ -1,4 +1,4 @@
-"""An environment that was frozen for hours serves its first request, whatever became of its connection."""
+"""An environment that was frozen for hours serves its first request, even if its connection is dead."""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Whatever fails on the way: nothing lost, nothing invented, nothing lent twice."""
+"""Nothing is lost, invented or lent twice, whatever fails on the way."""
 
 import os
 import random

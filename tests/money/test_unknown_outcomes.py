@@ -1,4 +1,4 @@
-"""A COMMIT without a reply: the request finds out what came of it, or says that it could not."""
+"""After a COMMIT without a reply, the request finds out its outcome, or says that it could not."""
 
 import time
 from collections.abc import Callable
@@ -48,7 +48,7 @@ def test_a_commit_cut_off_is_answered_with_the_loan_that_exists(
 def test_a_commit_that_arrives_late_is_waited_for(
     client: Client, proxy: Proxy, database: Database, monkeypatch: pytest.MonkeyPatch, key: str | None
 ) -> None:
-    """The handler has given up on its COMMIT, and asks on a new connection while it is still on its way."""
+    """The handler has given up on its COMMIT, and asks on a new connection while the COMMIT is still on its way."""
     use_patience(monkeypatch, replace(wiring.patience, lock_wait=1, database_reply=1.2))
     committed: list[bytes] = []
 
@@ -97,7 +97,7 @@ def test_what_cannot_be_found_out_in_time_is_not_guessed(
     again = client.create_loan(BODY, "k1")
 
     assert (unknown.status, unknown.body["type"]) == (500, "/problems/outcome-unknown")
-    # While the loan may exist, nobody may store a score that does not count it.
+    # While the loan may exist, nobody may cache a score without it.
     assert isinstance(marker, bytes)
     assert marker.startswith(b"write:")
     assert (again.status, "idempotency-replayed" in again.headers) == (201, lent)

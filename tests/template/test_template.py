@@ -1,4 +1,4 @@
-"""What no linter sees: that the template, the code, the contract and the tools around them say the same."""
+"""The template, the code, the contract and the tools agree, which no linter checks."""
 
 import re
 import tomllib
@@ -110,7 +110,7 @@ def test_the_layer_is_built_for_the_runtime_of_the_functions() -> None:
 
 
 def test_sam_local_knows_every_variable_that_a_function_has_from_a_stack() -> None:
-    """Those that it leaves out would be told to `sam local` as made up names."""
+    """`sam local` would give made-up names to those that are left out."""
     for name in FUNCTION_NAMES:
         from_a_stack = {
             variable
@@ -122,7 +122,7 @@ def test_sam_local_knows_every_variable_that_a_function_has_from_a_stack() -> No
 
 
 def test_sam_local_serves_the_routes(sam_tool: Tool) -> None:
-    """It reads no more than the first kind of API that it meets in the template."""
+    """It reads only the first kind of API in the template."""
     served = dict(sam_tool("routes", []))
 
     assert served == {route.removeprefix("POST "): function for route, function in routes().items()}
