@@ -28,7 +28,7 @@ def test_no_order_of_several_lets_an_older_score_be_seen(cast: str, *, warm: boo
 
 
 def test_the_naive_protocol_fails_without_any_fault() -> None:
-    """Otherwise the harness would see nothing in ours either."""
+    """If the harness found nothing here, it would find nothing in our protocol either."""
     result = Result()
 
     explore(NAIVE, "wr", None, warm=False, result=result)
