@@ -3,7 +3,7 @@
 A file NNNN_what_it_does.sql holds statements that each end with a semicolon at the end of a line. Files are applied
 once, in order. A file that was applied must never be edited: its checksum is kept with its number. DDL commits by
 itself in MySQL, so each statement is recorded before and after it runs. A migration that failed continues at the
-statement that failed. One that was killed continues at the statement that was running, whether or not that statement was done.
+statement that failed. One that was killed continues at the statement that was running, even if that one was done.
 """
 
 import hashlib

@@ -20,7 +20,7 @@ from lending.adapters.aws_secrets import database_login
 from lending.config import Settings
 from lending.errors import ConnectionLostError
 from lending.patience import Patience
-from local.servers.mysql_server import start_mysql
+from local.servers.mysql_server import in_container, start_mysql
 from local.servers.server import Server
 from testkit.database import Database, connect
 from testkit.fakes import Customer, a_loan
@@ -98,7 +98,9 @@ def loans_made(server: Server) -> int:
 
 
 def connections_of_service(database: Database) -> set[int]:
-    rows = database.execute("SELECT id FROM information_schema.processlist WHERE id <> CONNECTION_ID()")
+    rows = database.execute(
+        "SELECT id FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID()"
+    )
     return {int(connection_id) for (connection_id,) in rows}
 
 
@@ -352,6 +354,8 @@ def test_a_password_refused_again_is_an_outage(
 def test_a_loan_waits_for_a_server_that_may_write(
     service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if in_container():
+        pytest.skip("a server's data ends with its container")
     with start_mysql(tmp_path) as writer, connect(writer.environment) as connection:
         migrate(connection)
         Database(writer.environment, connection).add_customer(UNCACHED, CUSTOMER, [a_loan()] * 3)
