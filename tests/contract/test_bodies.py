@@ -1,4 +1,4 @@
-"""The handlers accept exactly the bodies that openapi.yaml accepts, and name the same wrong fields."""
+"""The handlers accept exactly the bodies that openapi.yaml accepts, and report the same wrong fields."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ VALID_BYTES = VALID_BODY.encode()
 
 
 def parser_verdict(event: dict[str, Any]) -> str | set[str]:
-    """Return what the handlers say of a body, in the same terms."""
+    """Return the handlers' verdict on a body, in the same terms."""
     try:
         parse_application(event)
     except MalformedBodyError:
@@ -83,7 +83,7 @@ def test_what_is_no_json_of_a_sane_size_is_malformed(body: bytes | None) -> None
 
 @pytest.mark.parametrize("body", [b"[" * 4096 + b"]" * 4096, b'{"a":' * 1300 + b"1" + b"}" * 1300])
 def test_nesting_is_refused_however_deep(body: bytes) -> None:
-    """As no application where the interpreter can follow so deep, as malformed where it cannot."""
+    """It is no application if the interpreter can parse that deep, and malformed if it cannot."""
     assert parser_verdict(post_event("/check-eligibility", body)) != set()
 
 

@@ -1,4 +1,4 @@
-"""The money path on a real server: locked, decided afresh, once."""
+"""Lending on a real server: under a lock, decided on fresh data, and only once."""
 
 import time
 from collections.abc import Iterator
@@ -210,7 +210,7 @@ def held_customer(database: Database, customer_id: int) -> Iterator[None]:
 
 
 def lend(database: Database, request: LoanRequest, seconds: float = 10) -> LoanResult:
-    """Run the use case as an execution environment of its own would, with no cache."""
+    """Run the use case like an execution environment of its own, without a cache."""
     login = GivenLogin(database.environment["DB_USER"], database.environment["DB_PASSWORD"])
     connection = MySQLConnection(Settings.from_env(database.environment), login, Patience())
     deadline = time.monotonic() + seconds
