@@ -79,7 +79,7 @@ make_environment() { # FOLDER
     "$python" -m venv --clear "$1"
 }
 
-# One at a time: `make test` and `make check` may start together. A lock whose owner is gone is nobody's.
+# One at a time: `make test` and `make check` may start together. A lock whose owner has ended does not count.
 take_lock() {
     until mkdir .local/bootstrap.lock 2>/dev/null; do
         owner=$(cat .local/bootstrap.lock/pid 2>/dev/null || true)

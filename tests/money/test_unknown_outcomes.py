@@ -25,7 +25,7 @@ BODY = {"customer_id": CUSTOMER} | APPLICATION
 WITH_AND_WITHOUT_KEY = pytest.mark.parametrize("key", [None, "k1"])
 
 
-def befall_first(proxy: Proxy, happens: Callable[[bytes], bool], action: Action) -> None:
+def fail_first(proxy: Proxy, happens: Callable[[bytes], bool], action: Action) -> None:
     """Do this to the first such request, and nothing to the later ones."""
     actions = chain([action], repeat(Action.PASS))
     proxy.on_request = lambda piece: next(actions) if happens(piece) else Action.PASS
@@ -36,7 +36,7 @@ def befall_first(proxy: Proxy, happens: Callable[[bytes], bool], action: Action)
 def test_a_commit_cut_off_is_answered_with_the_loan_that_exists(
     client: Client, proxy: Proxy, database: Database, action: Action, key: str | None
 ) -> None:
-    befall_first(proxy, commits, action)
+    fail_first(proxy, commits, action)
 
     answer = client.create_loan(BODY, key)
 
@@ -105,7 +105,7 @@ def test_what_cannot_be_found_out_in_time_is_not_guessed(
 
 
 def test_a_connection_lost_before_the_commit_is_replaced_once(client: Client, proxy: Proxy, database: Database) -> None:
-    befall_first(proxy, lends, Action.CUT_REPLY)
+    fail_first(proxy, lends, Action.CUT_REPLY)
 
     answer = client.create_loan(BODY)
 

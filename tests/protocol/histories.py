@@ -165,8 +165,8 @@ class Lane:
         self._stores = self._database.environment | self._cache.environment | {"SWEEP_SECONDS": "60"}
         self._mark = Settings.from_env(self._stores).db_mark
         self._seats = [self._seat() for _ in range(SEATS)]
-        self._keeper = Environment(self._stores)
-        stack.callback(self._keeper.close)
+        self._refresh = Environment(self._stores)
+        stack.callback(self._refresh.close)
         stack.callback(self._leave)
 
     def play(self, customer_id: int, tally: Tally) -> None:
@@ -199,8 +199,8 @@ class Lane:
         if fault is Fault.LATE:
             time.sleep(LATE_SECONDS[1])  # at rest means that nothing is under way
         if not self._naive:
-            self._keeper.begin(sweep)
-            self._keeper.result()
+            self._refresh.begin(sweep)
+            self._refresh.result()
         entry = from_document(self._cache.entry(customer_id), customer_id, TODAY, self._mark)
         ((made,),) = self._database.execute("SELECT COUNT(*) FROM loans WHERE customer_id = %s", (customer_id,))
 

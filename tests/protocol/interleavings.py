@@ -53,8 +53,8 @@ APPLICATION = LoanApplication(CUSTOMER_ID, Decimal(100000), Decimal(12), 12)
 """The application in every request."""
 
 COMMAND_FAULTS = ("dropped", "unanswered", "late")
-STEPS = {"r": 3, "w": 5, "k": 7}
-COMMANDS = {"r": 2, "w": 3, "k": 5}
+STEPS = {"r": 3, "w": 5, "f": 7}
+COMMANDS = {"r": 2, "w": 3, "f": 5}
 FORGOTTEN_WRITES = 3
 
 Protocol = Callable[[Any], ScoreCache]
@@ -123,7 +123,7 @@ class Run:
     """One schedule from its first to its last step."""
 
     def __init__(self, protocol: Protocol, cast: str, fault: Fault | None, *, warm: bool) -> None:
-        """Set the scene: `cast` has the initial of each reader, writer and keeper; warm begins with a cached score."""
+        """Set the scene. `cast` has one letter per reader, writer and refresh; `warm` begins with a cached score."""
         self.redis = RedisDouble()
         self.store = LockingLoanStore()
         self.store.customers[CUSTOMER_ID] = RICH
@@ -233,7 +233,7 @@ class Run:
         assert answer.loan_id is not None
         self.answered += 1
 
-    def _keep(self, actor: Actor) -> None:
+    def _refresh(self, actor: Actor) -> None:
         cache = BulkCacheOfOne(actor.connection, KEYSPACE, Patience())
         store = SteppedStore(self.store, actor.connection._step)
         refresh = CacheRefresh(OutboxDouble(self.store), store, cache, lambda: TODAY, lambda: 60)
@@ -244,7 +244,7 @@ class Run:
             self.accused += len(refresh.report.mismatches)
 
     def _body_of(self, role: str) -> Callable[[Actor], None]:
-        return {"r": self._read, "w": self._write, "k": self._keep}[role]
+        return {"r": self._read, "w": self._write, "f": self._refresh}[role]
 
     def _check(self, scores: ScoreCache, step: Callable[..., None]) -> int:
         decision = check_eligibility(
@@ -316,7 +316,7 @@ def main() -> None:
     """Explore our protocol and the naive one, and print the counts of each."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument(
-        "--casts", nargs="+", default=["wrr", "wwr", "wrk"], help="letters for readers, writers and keepers"
+        "--casts", nargs="+", default=["wrr", "wwr", "wrf"], help="letters: r reader, w writer, f refresh"
     )
     casts = parser.parse_args().casts
     for name, protocol in {"ours": OURS, "naive": NAIVE}.items():

@@ -71,7 +71,7 @@ def test_a_function_writes_to_its_own_log_alone(role: str, stack: Concrete) -> N
 
 
 @pytest.mark.parametrize("role", [*ROLES, "DbProxyRole"])
-def test_whoever_reads_a_secret_may_decrypt_it(role: str, stacks: dict[str, Concrete]) -> None:
+def test_a_role_that_reads_a_secret_may_decrypt_it(role: str, stacks: dict[str, Concrete]) -> None:
     """Without the right to its customer managed key, a secret is refused, and the error does not mention the key."""
     for name in ("dev", "prod with a proxy", "own database, with a key and a security group"):
         if role not in stacks[name].resources:

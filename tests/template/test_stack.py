@@ -50,7 +50,7 @@ def test_the_migration_goes_past_the_proxy(stacks: dict[str, Concrete]) -> None:
     assert host("MigrateFunction") == {"Fn::GetAtt": ["Database", "Endpoint.Address"]}
 
 
-def test_whoever_vouches_for_the_database_is_in_the_layer(stacks: dict[str, Concrete]) -> None:
+def test_the_layer_has_the_authorities_of_the_database(stacks: dict[str, Concrete]) -> None:
     def bundle(stack: str, function: str) -> Any:
         return stacks[stack].resources[function]["Properties"]["Environment"]["Variables"]["DB_TLS_CA"]
 

@@ -54,7 +54,7 @@ def test_the_local_front_has_the_same_routes_to_the_same_code() -> None:
 
 
 @pytest.mark.parametrize("name", API_FUNCTIONS)
-def test_whoever_waits_outlives_what_it_waits_for(name: str) -> None:
+def test_each_wait_is_longer_than_the_waits_inside_it(name: str) -> None:
     gateway_waits = [integration["TimeoutInMillis"] / 1000 for integration in integrations().values()]
     timeout = functions()[name]["Timeout"]
     ladder = [Patience().lock_wait, Patience().database_reply, timeout]
