@@ -99,7 +99,7 @@ def test_broken_base64_is_malformed(body: str) -> None:
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "", "garbage"])
-def test_the_body_is_judged_whatever_its_content_type(content_type: str) -> None:
+def test_the_body_is_checked_whatever_its_content_type(content_type: str) -> None:
     event = post_event("/check-eligibility", VALID_BODY, **{"content-type": content_type})
 
     assert parser_verdict(event) == set()

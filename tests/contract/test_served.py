@@ -88,7 +88,7 @@ def test_requests_made_from_the_contract_are_answered_by_it(
 
 @THOROUGHLY
 @given(request=http_requests)
-def test_whatever_http_allows_is_answered_by_the_contract(
+def test_every_legal_request_is_answered_by_the_contract(
     request: HttpRequest, address: str, counts: Counter[tuple[str, int]]
 ) -> None:
     response = send(address, request)

@@ -100,7 +100,7 @@ def test_it_may_do_nothing_else(guarded_redis: Server, command: tuple[str, ...])
         client.execute_command(*command)
 
 
-def test_nobody_comes_in_without_a_name(guarded_redis: Server) -> None:
+def test_nobody_logs_in_without_a_name(guarded_redis: Server) -> None:
     with (
         redis.Redis(host=guarded_redis.host, port=guarded_redis.port) as client,
         pytest.raises(redis.AuthenticationError),

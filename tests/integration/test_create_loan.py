@@ -184,7 +184,7 @@ def test_a_twin_waits_for_the_lock_and_replays(database: Database, asha: int) ->
     assert loans_made(database) == 1
 
 
-def test_a_twin_that_waits_too_long_is_told_to_come_again(
+def test_a_twin_that_waits_too_long_is_asked_to_retry(
     service: Service, database: Database, asha: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use_patience(monkeypatch, replace(wiring.patience, lock_wait=1))

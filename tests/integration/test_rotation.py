@@ -107,9 +107,7 @@ def rotation(tmp_path: Path) -> Iterator[Rotation]:
         yield Rotation(server, secrets, database)
 
 
-def test_a_rotation_under_load_costs_nobody_more_than_a_retry(
-    rotation: Rotation, redis_server: Server, tmp_path: Path
-) -> None:
+def test_a_rotation_under_load_costs_at_most_a_retry(rotation: Rotation, redis_server: Server, tmp_path: Path) -> None:
     stores = rotation.server.environment | redis_server.environment
     variables = with_secret(stores, rotation.secrets, DB_SECRET)
     loans_before = _loans(rotation)

@@ -145,7 +145,7 @@ def test_a_new_stack_does_not_start_on_a_newer_schema(empty_database: Database, 
     assert "the database has had 9999_newer" in answer["Reason"]
 
 
-def test_a_wrong_password_is_told_without_being_shown(
+def test_a_wrong_password_is_reported_without_being_shown(
     empty_database: Database, cloudformation: CloudFormation, secrets: Server
 ) -> None:
     put_login(secrets, DB_SECRET, empty_database.environment["DB_USER"], "swordfish")
@@ -158,7 +158,7 @@ def test_a_wrong_password_is_told_without_being_shown(
 
 
 @pytest.mark.usefixtures("empty_database")
-def test_a_missing_secret_is_told(cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_secret_is_reported(cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DB_SECRET_ID", "elsewhere")
     wiring.close()
 
@@ -170,7 +170,7 @@ def test_a_missing_secret_is_told(cloudformation: CloudFormation, monkeypatch: p
 
 
 @pytest.mark.usefixtures("empty_database")
-def test_a_missing_ca_bundle_is_told(cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_ca_bundle_is_reported(cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch) -> None:
     """This is the first connection of a stack, so a problem with TLS shows here, before any request."""
     monkeypatch.setenv("DB_TLS_CA", "/nonexistent/bundle.pem")
     wiring.close()
@@ -182,14 +182,14 @@ def test_a_missing_ca_bundle_is_told(cloudformation: CloudFormation, monkeypatch
 
 
 @pytest.mark.usefixtures("empty_database")
-def test_a_wrong_setting_is_told(cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_setting_is_reported(cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DB_PORT", "many")
     wiring.close()
 
     assert "DB_PORT must be an integer" in cloudformation.request("Create")["Reason"]
 
 
-def test_a_migration_that_takes_too_long_is_told_and_ended_before_the_function_ends(
+def test_a_migration_that_takes_too_long_is_reported_and_ended_before_the_function_ends(
     empty_database: Database, cloudformation: CloudFormation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A busy server, for example in an ALTER, does not notice that its client has left, and would keep the lock."""

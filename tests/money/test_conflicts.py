@@ -46,7 +46,7 @@ def statements(proxy: Proxy) -> Counter[bytes]:
     return counts
 
 
-def test_who_waits_too_long_for_the_customer_is_told_to_come_again(client: Client, database: Database) -> None:
+def test_a_client_that_waits_too_long_for_the_customer_is_asked_to_retry(client: Client, database: Database) -> None:
     with connect(database.environment) as other, other.cursor() as cursor:
         other.begin()
         cursor.execute(LOCK_CUSTOMER, [CUSTOMER])
@@ -71,7 +71,7 @@ def test_who_loses_a_deadlock_starts_over(client: Client, database: Database, st
     assert loans_of(database.connection, [CUSTOMER]) == {CUSTOMER: [answer.body["loan_id"]]}
 
 
-def test_who_loses_again_and_again_is_told_to_come_again(
+def test_a_client_that_loses_again_and_again_is_asked_to_retry(
     client: Client, database: Database, statements: Counter[bytes]
 ) -> None:
     busy = deadlocked(client, database, statements, times=MAX_CONFLICTS + 1)

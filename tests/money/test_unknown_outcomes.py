@@ -113,7 +113,7 @@ def test_a_connection_lost_before_the_commit_is_replaced_once(client: Client, pr
     assert loans_of(database.connection, [CUSTOMER]) == {CUSTOMER: [answer.body["loan_id"]]}
 
 
-def test_connections_lost_again_and_again_are_told_and_leave_nothing(
+def test_connections_lost_again_and_again_are_reported_and_leave_nothing(
     client: Client, proxy: Proxy, database: Database, redis_client: redis.Redis
 ) -> None:
     proxy.on_request = lambda piece: Action.CUT_REPLY if lends(piece) else Action.PASS

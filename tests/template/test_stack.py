@@ -62,7 +62,7 @@ def test_the_layer_has_the_authorities_of_the_database(stacks: dict[str, Concret
     assert bundle(own, "CreateLoanFunction") == bundle(own, "MigrateFunction") == "/opt/certificates/own.pem"
 
 
-def test_every_route_wants_a_signature_or_a_token(stack: Concrete) -> None:
+def test_every_route_needs_a_signature_or_a_token(stack: Concrete) -> None:
     routes = stack.of_type("AWS::ApiGatewayV2::Route").values()
     with_tokens = bool(stack.of_type("AWS::ApiGatewayV2::Authorizer"))
 

@@ -120,7 +120,7 @@ def test_alarms_of_the_api_roll_an_alias_back(name: str, stacks: dict[str, Concr
 
 
 @pytest.mark.parametrize("name", API_FUNCTIONS)
-def test_a_deployment_may_be_told_to_cure_what_rings(name: str, templates: Templates) -> None:
+def test_a_deployment_that_fixes_a_ringing_alarm_can_pass(name: str, templates: Templates) -> None:
     stack = templates.stack(SCENARIOS["staging without rollback"])
 
     alarms = stack.resources[f"{name}DeploymentGroup"]["Properties"].get("AlarmConfiguration", {})

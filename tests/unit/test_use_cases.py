@@ -181,7 +181,7 @@ def test_without_the_lease_a_miss_stores_nothing(
     assert cache_use == CacheUse(CacheOutcome.MISS)
 
 
-def test_a_lease_lost_on_the_way_is_told(
+def test_a_lease_lost_on_the_way_is_reported(
     check: Callable[..., Decision],
     store: FakeLoanStore,
     scores: FakeScoreCache,
