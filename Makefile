@@ -99,14 +99,15 @@ clean: ## Stop the servers; remove environments, servers' data and builds
 	@if [ -x $(PYTHON) ]; then $(PYTHON) -m local.servers down; fi
 	rm -rf .local .aws-sam .hypothesis
 
-# uv (https://docs.astral.sh/uv) resolves for every platform and Python at once.
-LOCK := uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --custom-compile-command "make requirements"
+# uv: https://docs.astral.sh/uv; its settings are in pyproject.toml.
+LOCK := uv pip compile --quiet --upgrade
 
 .PHONY: requirements
-requirements: ## Pin anew what requirements-*.in ask for (needs uv)
-	$(LOCK) --upgrade requirements-dev.in --output-file requirements-dev.txt
-	$(LOCK) --upgrade requirements-sam.in --output-file requirements-sam.txt
-	$(LOCK) --upgrade requirements-checkov.in --output-file requirements-checkov.txt
+requirements: ## Pin anew what the requirements*.in ask for (needs uv)
+	$(LOCK) layers/common/requirements.in --output-file layers/common/requirements.txt
+	$(LOCK) requirements-dev.in --output-file requirements-dev.txt
+	$(LOCK) requirements-sam.in --output-file requirements-sam.txt
+	$(LOCK) requirements-checkov.in --output-file requirements-checkov.txt
 
 .PHONY: bootstrap bootstrap-sam bootstrap-checkov
 bootstrap:
