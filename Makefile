@@ -2,7 +2,8 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 
-PYTHON := .local/venv/bin/python
+BIN := .local/venv/bin
+PYTHON := $(BIN)/python
 SAM := .local/sam/bin/sam
 # Any region does for checks that call nothing.
 AWS_DEFAULT_REGION ?= eu-west-1
@@ -26,11 +27,15 @@ test: bootstrap ## Run all tests and print the layer's coverage (PYTEST_ARGS="-k
 	@$(PYTHON) -m local.servers exec -- $(PYTHON) -m pytest -n 2 $(or $(PYTEST_ARGS),--cov)
 
 .PHONY: check
-check: bootstrap bootstrap-sam bootstrap-checkov ## Check format, lint, types, imports and the template
+check: bootstrap bootstrap-sam bootstrap-checkov ## Check format, lint, types, imports, workflows and the template
 	$(PYTHON) -m ruff format --check
 	$(PYTHON) -m ruff check
 	$(PYTHON) -m mypy
-	.local/venv/bin/lint-imports --no-logo --cache-dir .local/import_linter_cache
+	$(BIN)/lint-imports --no-logo --cache-dir .local/import_linter_cache
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema custom.github-workflows-require-timeout .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(BIN)/zizmor --offline --quiet --persona pedantic .
 	$(SAM) validate
 	$(SAM) validate --lint
 	$(PYTHON) -m tests.template.checkov_stacks
