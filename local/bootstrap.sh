@@ -103,7 +103,7 @@ sam | checkov) folder=.local/$1 requirements=requirements-$1.txt ;;
 esac
 stamp=$folder/stamp
 # Scripts in an environment hold its absolute path, so a checkout that moved needs a new one.
-wanted="$PWD $(cat local/bootstrap.sh pyproject.toml layers/common/requirements.txt $requirements | cksum)"
+wanted="$PWD $(cat local/bootstrap.sh pyproject.toml layers/common/requirements.in $requirements | cksum)"
 if up_to_date; then exit 0; fi
 
 mkdir -p .local

@@ -88,15 +88,6 @@ def test_functions_run_locally_as_they_are_deployed(name: str) -> None:
     assert environment["POWERTOOLS_METRICS_NAMESPACE"] == FUNCTION_ENVIRONMENT["POWERTOOLS_METRICS_NAMESPACE"]
 
 
-def test_the_layer_brings_what_the_code_needs_and_no_boto3() -> None:
-    lines = (LAYER / "requirements.txt").read_text(encoding="utf-8").splitlines()
-
-    names = [re.fullmatch(r"([a-z0-9-]+)==[0-9.]+", line) for line in lines]
-
-    assert all(names), "plain name==version lines, as SAM's builders and pyproject.toml read them"
-    assert not {"boto3", "botocore"} & {name[1] for name in names if name}
-
-
 def test_the_layer_is_built_for_the_runtime_of_the_functions() -> None:
     layer = template()["Resources"]["CommonLayer"]["Properties"]
     makefile = (LAYER / "Makefile").read_text(encoding="utf-8")
