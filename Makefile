@@ -2,7 +2,8 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 
-PYTHON := .local/venv/bin/python
+BIN := .local/venv/bin
+PYTHON := $(BIN)/python
 SAM := .local/sam/bin/sam
 # Any region does for checks that call nothing.
 AWS_DEFAULT_REGION ?= eu-west-1
@@ -26,11 +27,15 @@ test: bootstrap ## Run all tests and print the layer's coverage (PYTEST_ARGS="-k
 	@$(PYTHON) -m local.servers exec -- $(PYTHON) -m pytest -n 2 $(or $(PYTEST_ARGS),--cov)
 
 .PHONY: check
-check: bootstrap bootstrap-sam bootstrap-checkov ## Check format, lint, types, imports and the template
+check: bootstrap bootstrap-sam bootstrap-checkov ## Check format, lint, types, imports, workflows and the template
 	$(PYTHON) -m ruff format --check
 	$(PYTHON) -m ruff check
 	$(PYTHON) -m mypy
-	.local/venv/bin/lint-imports --no-logo --cache-dir .local/import_linter_cache
+	$(BIN)/lint-imports --no-logo --cache-dir .local/import_linter_cache
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema custom.github-workflows-require-timeout .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(BIN)/zizmor --offline --quiet --persona pedantic .
 	$(SAM) validate
 	$(SAM) validate --lint
 	$(PYTHON) -m tests.template.checkov_stacks
@@ -99,14 +104,15 @@ clean: ## Stop the servers; remove environments, servers' data and builds
 	@if [ -x $(PYTHON) ]; then $(PYTHON) -m local.servers down; fi
 	rm -rf .local .aws-sam .hypothesis
 
-# uv (https://docs.astral.sh/uv) resolves for every platform and Python at once.
-LOCK := uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --custom-compile-command "make requirements"
+# uv: https://docs.astral.sh/uv; its settings are in pyproject.toml.
+LOCK := uv pip compile --quiet --upgrade
 
 .PHONY: requirements
-requirements: ## Pin anew what requirements-*.in ask for (needs uv)
-	$(LOCK) --upgrade requirements-dev.in --output-file requirements-dev.txt
-	$(LOCK) --upgrade requirements-sam.in --output-file requirements-sam.txt
-	$(LOCK) --upgrade requirements-checkov.in --output-file requirements-checkov.txt
+requirements: ## Pin anew what the requirements*.in ask for (needs uv)
+	$(LOCK) layers/common/requirements.in --output-file layers/common/requirements.txt
+	$(LOCK) requirements-dev.in --output-file requirements-dev.txt
+	$(LOCK) requirements-sam.in --output-file requirements-sam.txt
+	$(LOCK) requirements-checkov.in --output-file requirements-checkov.txt
 
 .PHONY: bootstrap bootstrap-sam bootstrap-checkov
 bootstrap:

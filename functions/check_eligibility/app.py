@@ -10,7 +10,7 @@ from lending.use_cases.check_eligibility import check_eligibility
 
 @api_operation
 def lambda_handler(call: Call) -> Response:
-    """Say whether the customer may borrow what the body asks for, and at what rate."""
+    """Decide whether the customer may borrow what the body asks for, and at what rate."""
     application = parse_application(call.event)
     principal, today = principal_of(call.event), wiring.today()
     decision, profile = check_eligibility(

@@ -10,7 +10,7 @@ from lending.use_cases.create_loan import create_loan
 
 @api_operation
 def lambda_handler(call: Call) -> Response:
-    """Grant the loan that the body asks for, or say why not."""
+    """Make the loan that the body asks for, or decline it with reasons."""
     request = parse_loan_request(call.event, call.request_id)
     principal, today = principal_of(call.event), wiring.today()
     result = create_loan(

@@ -36,7 +36,7 @@ def write_sam_environment(environ: Mapping[str, str], path: Path = SAM_ENV) -> N
 
 
 def sam_environment(environ: Mapping[str, str]) -> dict[str, dict[str, str]]:
-    """Return the variables of the stores for every function of the template, with the values right for a container."""
+    """Return the variables of the stores for each function of the template, with the values right for a container."""
     variables = {
         name: value for name, value in environ.items() if name.startswith(("DB_", "REDIS_")) or name == SECRETS_URL
     }

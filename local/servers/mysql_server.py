@@ -38,13 +38,13 @@ def start_mysql(folder: Path, port: int | None = None, *args: str) -> Server:
     """Start a private MariaDB or MySQL on 127.0.0.1, about a second once the first one has been initialised.
 
     Args:
-        folder: A folder of its own for data and log. Made if missing; data in it is used again.
+        folder: A folder of its own for data and log. Made if missing; data in it is used again, but not by a container.
         port: None takes a free one.
         args: Further options of the server, such as "--max-connections=5".
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     own(folder)
-    program = find_mysql() or (None if container.engine_answers() else _install())
+    program = None if in_container() else find_mysql() or _install()
     password = secrets.token_urlsafe(16)
 
     def make(port: int) -> Server:
@@ -73,6 +73,11 @@ def start_mysql(folder: Path, port: int | None = None, *args: str) -> Server:
         return Server(name, runner, port=port, environment=environment, answers=lambda: _login_works(port, password))
 
     return start_on(port, make)
+
+
+def in_container() -> bool:
+    """Tell whether start_mysql uses a container: Docker runs, and the program is not installed."""
+    return find_mysql() is None and container.engine_answers()
 
 
 def find_mysql() -> Path | None:

@@ -29,7 +29,7 @@ def start_redis(folder: Path, port: int | None = None, *args: str) -> Server:
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     own(folder)
-    program = find_redis() or (None if container.engine_answers() else _install())
+    program = None if in_container() else find_redis() or _install()
 
     def make(port: int) -> Server:
         if program is None:
@@ -47,6 +47,11 @@ def start_redis(folder: Path, port: int | None = None, *args: str) -> Server:
 def _server(runner: Runner, port: int, answers: Callable[[], bool]) -> Server:
     environment = {"REDIS_HOST": HOST, "REDIS_PORT": str(port), "REDIS_DB": "1"}
     return Server("Redis", runner, port=port, environment=environment, answers=answers)
+
+
+def in_container() -> bool:
+    """Tell whether start_redis uses a container: Docker runs, and the program is not installed."""
+    return find_redis() is None and container.engine_answers()
 
 
 def find_redis() -> Path | None:

@@ -1,4 +1,4 @@
-"""The handlers accept exactly the bodies that openapi.yaml accepts, and name the same wrong fields."""
+"""The handlers accept exactly the bodies that openapi.yaml accepts, and report the same wrong fields."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ VALID_BYTES = VALID_BODY.encode()
 
 
 def parser_verdict(event: dict[str, Any]) -> str | set[str]:
-    """Return what the handlers say of a body, in the same terms."""
+    """Return the handlers' verdict on a body, in the same terms."""
     try:
         parse_application(event)
     except MalformedBodyError:
@@ -85,7 +85,7 @@ def test_what_is_no_json_of_a_sane_size_is_malformed(body: bytes | None) -> None
 
 @pytest.mark.parametrize("body", [b"[" * 4096 + b"]" * 4096, b'{"a":' * 1300 + b"1" + b"}" * 1300])
 def test_nesting_is_refused_however_deep(body: bytes) -> None:
-    """As no application where the interpreter can follow so deep, as malformed where it cannot."""
+    """It is no application if the interpreter can parse that deep, and malformed if it cannot."""
     assert parser_verdict(post_event("/check-eligibility", body)) != set()
 
 
@@ -101,7 +101,7 @@ def test_broken_base64_is_malformed(body: str) -> None:
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "", "garbage"])
-def test_the_body_is_judged_whatever_its_content_type(content_type: str) -> None:
+def test_the_body_is_checked_whatever_its_content_type(content_type: str) -> None:
     event = post_event("/check-eligibility", VALID_BODY, **{"content-type": content_type})
 
     assert parser_verdict(event) == set()

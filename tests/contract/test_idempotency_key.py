@@ -1,4 +1,4 @@
-"""create-loan accepts exactly the idempotency keys that openapi.yaml accepts."""
+"""create-loan accepts exactly the Idempotency-Keys that openapi.yaml accepts."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,7 +15,7 @@ key_validator = validator(contract()["components"]["parameters"]["Idempotency-Ke
 
 
 def wrong_places(body: str, key: str) -> set[str]:
-    """Return the places of all that the handler finds wrong."""
+    """Return the pointers to everything that the handler finds wrong."""
     try:
         parse_loan_request(post_event("/create-loan", body, **{"idempotency-key": key}), "a-request-id")
     except InvalidRequestError as error:

@@ -27,7 +27,7 @@ from tests.contract.thoroughly import THOROUGHLY
 MAX_CUSTOMER_ID = 4294967295
 
 CHECKS = {
-    # An HTTP API matches method and path together and sends all that fits no route to $default: 404, not 405.
+    # An HTTP API matches method and path together. Whatever fits no route goes to $default: 404, not 405.
     "unsupported_method": {"enabled": False},
 }
 
@@ -36,7 +36,7 @@ schema = schemathesis.openapi.from_path(CONTRACT_PATH, config=schemathesis.Confi
 
 @schema.hook
 def map_body(_context: schemathesis.HookContext, body: object) -> object:
-    """Ask mostly for customers of the sample portfolio, 1001 to 2000; few valid ids are one of theirs by chance."""
+    """Ask mostly for customers of the sample portfolio, 1001 to 2000. Random ids would rarely be one of theirs."""
     if not isinstance(body, dict):
         return body
     customer_id = body.get("customer_id")
@@ -61,7 +61,7 @@ def address(
 
 @pytest.fixture(scope="module")
 def counts(pytestconfig: pytest.Config) -> Iterator[Counter[tuple[str, int]]]:
-    """Return where to count answers by what was asked and status; `pytest -s` shows them."""
+    """Return a counter of responses by operation and status; `pytest -s` shows it."""
     counts: Counter[tuple[str, int]] = Counter()
     yield counts
     terminal = pytestconfig.get_terminal_writer()
@@ -78,7 +78,7 @@ def test_requests_made_from_the_contract_are_answered_by_it(
     answer = case.call(base_url=address, timeout=TIMEOUT_SECONDS)
 
     counts[f"{case.method} {case.path} from the contract", answer.status_code] += 1
-    # A key that came before makes a valid request a wrong one, which no schema can say.
+    # A repeated key makes a valid request wrong, and no schema can express that.
     mismatch = "/problems/idempotency-mismatch" in answer.text
     case.validate_response(answer, excluded_checks=[positive_data_acceptance] if mismatch else [])
     headers = {name: ", ".join(values) for name, values in answer.headers.items()}
@@ -88,7 +88,7 @@ def test_requests_made_from_the_contract_are_answered_by_it(
 
 @THOROUGHLY
 @given(request=http_requests)
-def test_whatever_http_allows_is_answered_by_the_contract(
+def test_every_legal_request_is_answered_by_the_contract(
     request: HttpRequest, address: str, counts: Counter[tuple[str, int]]
 ) -> None:
     response = send(address, request)

@@ -1,4 +1,4 @@
-"""What openapi.yaml says of a request body."""
+"""The verdict of openapi.yaml on a request body."""
 
 from jsonschema_rs import ValidationError, ValidationErrorKind
 
@@ -12,7 +12,7 @@ application_validator = validator({"$ref": "#/components/schemas/LoanApplication
 
 
 def contract_verdict(body: str) -> str | set[str]:
-    """Return MALFORMED, or pointers to the wrong fields; none when the body is right."""
+    """Return MALFORMED, or pointers to the wrong fields; no pointers if the body is right."""
     if len(body.encode("utf-8")) > MAX_BODY_BYTES:
         return MALFORMED
     try:
@@ -23,7 +23,7 @@ def contract_verdict(body: str) -> str | set[str]:
 
 
 def _pointers(error: ValidationError) -> list[str]:
-    """Return pointers to what an error is about: a missing or unknown field itself, not the object around it."""
+    """Return pointers to the subject of an error: a missing or unknown field itself, not the object around it."""
     match error.kind:
         case ValidationErrorKind.Required(property=name):
             names = [name]

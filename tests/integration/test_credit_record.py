@@ -1,4 +1,4 @@
-"""The one SELECT behind every score against the same sums in plain Python."""
+"""The one SELECT behind every score gives the same sums as plain Python."""
 
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -27,7 +27,7 @@ amounts = st.decimals(min_value=Decimal("0.01"), max_value=Decimal("9999999999.9
 
 @st.composite
 def days_around(draw: st.DrawFn, today: date) -> date:
-    """Days on both sides of every edge that the sums know: today, and the calendar year's ends."""
+    """Days on both sides of every edge in the sums: today, and both ends of the calendar year."""
     edge = draw(st.sampled_from([today, date(today.year, 1, 1), date(today.year, 12, 31), date(today.year - 3, 7, 1)]))
     return edge + timedelta(days=draw(st.integers(-1, 1)))
 
@@ -49,14 +49,14 @@ def loans(draw: st.DrawFn, today: date) -> Loan:
 
 @st.composite
 def histories(draw: st.DrawFn) -> tuple[date, list[Loan]]:
-    """A day, and loans of any kind around it."""
+    """A day, and any loans around it."""
     today = draw(st.sampled_from([date(2024, 6, 15), date(2024, 1, 1), date(2024, 12, 31), date(2024, 2, 29)]))
     return today, draw(st.lists(loans(today), max_size=12))
 
 
 @pytest.fixture(scope="module")
 def store(migrated_database: Database) -> Iterator[MySQLLoanStore]:
-    """The store on a connection of its own."""
+    """The store on its own connection."""
     given_settings = Settings.from_env(migrated_database.environment)
     connection = MySQLConnection(
         given_settings, GivenLogin(given_settings.db_user, given_settings.db_password), Patience()
@@ -114,7 +114,7 @@ def test_a_customer_without_loans_has_a_record_of_zeros(store: MySQLLoanStore, d
 
 
 def test_the_largest_amounts_add_up(store: MySQLLoanStore, database: Database) -> None:
-    """No sum runs over, and none loses its cents."""
+    """No sum overflows, and none loses its cents."""
     today = date(2024, 6, 15)
     largest = Decimal("9999999999.99")
     loan = a_loan(loan_amount=largest, monthly_repayment=largest, tenure=480, emis_paid_on_time=480)

@@ -16,6 +16,8 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[2]
 LENDING = "layers/common/lending"
 REDIS = f"{LENDING}/adapters/redis_scores.py"
+SCRIPTS = f"{LENDING}/adapters/redis_scripts.py"
+BULK = f"{LENDING}/adapters/redis_bulk_scores.py"
 CREATE = f"{LENDING}/use_cases/create_loan.py"
 CHECK = f"{LENDING}/use_cases/check_eligibility.py"
 REFRESH = f"{LENDING}/use_cases/refresh_cache.py"
@@ -45,19 +47,19 @@ class BrokenRule(NamedTuple):
 BROKEN_RULES = (
     BrokenRule(
         "a fill replaces only its own lease",
-        REDIS,
+        SCRIPTS,
         "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end\nredis.call('SET'",
         "redis.call('SET'",
     ),
     BrokenRule(
         "a delete leaves another writer's marker",
-        REDIS,
-        "and held ~= ARGV[1] then return 0 end\nreturn",
-        "and false then return 0 end\nreturn",
+        SCRIPTS,
+        "if not known then return 0 end",
+        "if false then return 0 end",
     ),
     BrokenRule(
         "a rollback removes only its own marker",
-        REDIS,
+        SCRIPTS,
         "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end\nreturn redis.call('DEL'",
         "return redis.call('DEL'",
     ),
@@ -73,21 +75,19 @@ BROKEN_RULES = (
         "held.startswith((LEASE, MARKER))",
         "held.startswith(MARKER)",
     ),
-    BrokenRule(
-        "every request has a token of its own", REDIS, "kind + os.urandom(12).hex().encode()", 'kind + b"0" * 24'
-    ),
+    BrokenRule("every lease is one reader's own", REDIS, "LEASE + os.urandom(12).hex().encode()", 'LEASE + b"0" * 24'),
     BrokenRule("a lease ends by itself", REDIS, "LEASE_MILLISECONDS = 5_000", "LEASE_MILLISECONDS = 86_400_000"),
     BrokenRule("a marker outlives every transaction", REDIS, "self._patience.marker)", "1)"),
     BrokenRule(
         "the breaker never keeps a writer from trying",
         REDIS,
-        '        """Run a command for its effect; return whether Redis answered it."""\n',
-        '        """Run a command for its effect; return whether Redis answered it."""\n'
+        "        seconds = max(seconds, self._patience.cache_send)\n",
+        "        seconds = max(seconds, self._patience.cache_send)\n"
         "        if not self._connection.breaker.lets_through():\n            return False\n",
     ),
     BrokenRule(
         "what is no profile is replaced only while it is the same",
-        REDIS,
+        SCRIPTS,
         "if type(held) == 'string' and held ~= ARGV[1] then return 0 end\nredis.call('SET', KEYS[1], ARGV[2]",
         "redis.call('SET', KEYS[1], ARGV[2]",
     ),
@@ -95,7 +95,7 @@ BROKEN_RULES = (
         "the lease is taken before the read",
         CHECK,
         "    found = scores.look_up(application.customer_id, today)\n",
-        "    early = assess(store().credit_record(application.customer_id, today), today)\n"
+        "    early = assess(store().credit_record(application.customer_id, today).record, today)\n"
         "    found = scores.look_up(application.customer_id, today)\n"
         "    if found.lease is not None:\n"
         "        scores.fill(found.lease, early)\n",
@@ -103,35 +103,35 @@ BROKEN_RULES = (
     BrokenRule(
         "the marker is there before the commit",
         CREATE,
-        "    marker = write.begin()\n"
-        "    loan_id = transaction.add_loan(request, decision, today)\n"
-        "    transaction.add_invalidation(customer_id, marker)\n"
-        "    transaction.commit()\n",
-        "    loan_id = transaction.add_loan(request, decision, today)\n"
-        '    transaction.add_invalidation(customer_id, b"write:later")\n'
-        "    transaction.commit()\n"
-        "    write.begin()\n",
+        "    write.begin()\n    loan = transaction.add_loan(request, decision, today)\n",
+        "    loan = transaction.add_loan(request, decision, today)\n    transaction.commit()\n    write.begin()\n",
     ),
     BrokenRule(
         "the entry is dropped after the commit",
         CREATE,
-        "cache_use.write_failed = not write.finish()",
-        "cache_use.write_failed = False",
+        "not write.finish(in_haste=seconds_left() < patience.time_to_answer)",
+        "False",
     ),
     BrokenRule(
         "the entry is not dropped before the commit",
         CREATE,
-        "    transaction.add_invalidation(customer_id, marker)\n    transaction.commit()\n",
-        "    transaction.add_invalidation(customer_id, marker)\n    write.finish()\n"
-        "    write.finish = lambda: True\n    transaction.commit()\n",
+        "    transaction.commit()\n    return LoanResult(decision, loan, profile)\n",
+        "    write.finish(in_haste=False)\n    write.finish = lambda in_haste: True\n"
+        "    transaction.commit()\n    return LoanResult(decision, loan, profile)\n",
     ),
     BrokenRule(
-        "every loan leaves a row in the outbox", CREATE, "transaction.add_invalidation(customer_id, marker)", "pass"
+        "every loan leaves a row in the outbox",
+        "db/0004_other_writers.sql",
+        "SELECT NEW.customer_id, COALESCE(CONCAT('write:', NEW.request_id), '') FROM DUAL\n WHERE NOT",
+        "SELECT NEW.customer_id, COALESCE(CONCAT('write:', NEW.request_id), '') FROM DUAL\n WHERE FALSE AND NOT",
     ),
     BrokenRule("a rollback removes the marker", CREATE, "            write.retract()", "            pass"),
     BrokenRule("an unknown outcome keeps the marker", CREATE, "if not tries.in_doubt:", "if True:"),
     BrokenRule(
-        "a lost marker does not lose the delete as well", REDIS, "patience=self._patience.cache_write", "patience=0.03"
+        "a lost marker does not lose the delete as well",
+        REDIS,
+        "min(self._patience.cache_write, self._seconds_left)",
+        "min(0.03, self._seconds_left)",
     ),
     BrokenRule(
         "the cache never approves",
@@ -148,9 +148,9 @@ BROKEN_RULES = (
     ),
     BrokenRule(
         "what is renewed was read after it was seen",
-        f"{LENDING}/adapters/redis_bulk_scores.py",
-        '("EVAL", SET_IF_SAME, 1, key_of(new.customer_id), seen.text, to_document(new), TTL_SECONDS)',
-        '("SET", key_of(new.customer_id), to_document(new), "EX", TTL_SECONDS)',
+        BULK,
+        "self._script(SET_IF_SAME, new.customer_id, seen.text, to_document(new, self._keyspace.mark), TTL_SECONDS)",
+        '("SET", self._keyspace.entry(new.customer_id), to_document(new, self._keyspace.mark), "EX", TTL_SECONDS)',
     ),
 )
 

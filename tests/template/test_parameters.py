@@ -1,4 +1,4 @@
-"""The template's parameters: described in words, and refused before anything is created where they cannot work."""
+"""Parameters are described in words, and refused before anything is created if they cannot work."""
 
 import re
 

@@ -148,7 +148,7 @@ def test_every_request_writes_one_line_of_metrics(
     assert (line["request_id"], line["status"]) == ("request-1", 200)
 
 
-def test_what_was_decided_is_told_beside_the_metrics(emf: Callable[[], list[dict[str, Any]]]) -> None:
+def test_the_decision_is_logged_beside_the_metrics(emf: Callable[[], list[dict[str, Any]]]) -> None:
     def operation(call: Call) -> Response:
         call.note({"customer_id": 1001, "credit_score": 8, "reason_codes": ["CREDIT_SCORE_TOO_LOW"]})
         call.count("LoanDeclined")
@@ -162,7 +162,7 @@ def test_what_was_decided_is_told_beside_the_metrics(emf: Callable[[], list[dict
     assert line["reason_codes"] == ["CREDIT_SCORE_TOO_LOW"]
 
 
-def test_nothing_of_one_request_is_told_of_the_next(emf: Callable[[], list[dict[str, Any]]]) -> None:
+def test_nothing_of_one_request_is_logged_for_the_next(emf: Callable[[], list[dict[str, Any]]]) -> None:
     def operation(call: Call) -> Response:
         call.cache_use.outcome = CacheOutcome.HIT
         call.note({"customer_id": 1001})
@@ -278,7 +278,7 @@ def test_a_check_is_counted_by_what_the_cache_said(
     ]
 
 
-def test_no_salary_or_limit_is_told(
+def test_no_salary_or_limit_is_logged(
     store: FakeLoanStore, log: Callable[[], list[Any]], emf: Callable[[], list[dict[str, Any]]]
 ) -> None:
     """Whatever way a request goes: miss, hit, lent, declined, refused, or into an error."""

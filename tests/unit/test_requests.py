@@ -105,7 +105,7 @@ def test_a_field_out_of_bounds_is_named_with_the_bound(field: str, text: str | N
     assert breaches(body(**{field: text})) == {f"/{field}": detail}
 
 
-def test_every_breach_is_told_at_once() -> None:
+def test_every_breach_is_listed_at_once() -> None:
     wrong = '{"customer_id": 0, "loan_amount": "5", "tenure": 481, "amount": 5}'
 
     assert breaches(wrong) == {
@@ -125,7 +125,7 @@ def test_an_unknown_name_is_escaped_in_its_pointer(name: str, pointer: str) -> N
 
 
 @pytest.mark.parametrize("text", ["[]", "5", '"text"', "null", "true"])
-def test_what_is_no_object_is_told_once(text: str) -> None:
+def test_a_body_that_is_no_object_is_reported_once(text: str) -> None:
     assert breaches(text) == {"": "must be an object"}
 
 
@@ -248,7 +248,7 @@ def test_any_other_key_is_refused_by_name(key: str) -> None:
     assert refusal.value.errors == [FieldError("Idempotency-Key", "must be 1 to 255 printable ASCII characters")]
 
 
-def test_a_wrong_key_is_told_beside_the_wrong_fields() -> None:
+def test_a_wrong_key_is_listed_beside_the_wrong_fields() -> None:
     event = {"routeKey": "POST /create-loan", "headers": {"idempotency-key": ""}, "body": body(tenure="0")}
 
     with pytest.raises(InvalidRequestError) as refusal:
@@ -290,7 +290,7 @@ def test_a_key_is_kept_as_it_always_was(authorizer: dict[str, Any] | None, princ
     assert parse_keyed("k", authorizer).idempotency_key == sha256(f"{principal}\nk".encode()).digest()
 
 
-def test_without_a_context_nobody_in_particular_called() -> None:
+def test_without_a_context_the_caller_is_anonymous() -> None:
     event = {"routeKey": "POST /create-loan", "headers": {"idempotency-key": "k"}, "body": body()}
 
     assert parse_loan_request(event, "request-1") == parse_keyed("k")

@@ -181,7 +181,7 @@ def test_without_the_lease_a_miss_stores_nothing(
     assert cache_use == CacheUse(CacheOutcome.MISS)
 
 
-def test_a_lease_lost_on_the_way_is_told(
+def test_a_lease_lost_on_the_way_is_reported(
     check: Callable[..., Decision],
     store: FakeLoanStore,
     scores: FakeScoreCache,
@@ -237,7 +237,7 @@ def test_an_unknown_customer_is_not_cached(check: Callable[..., Decision], score
     assert not any(isinstance(held, CreditProfile) for held in scores.held.values())
 
 
-def test_a_loan_is_announced_before_it_is_made_and_the_score_dropped_after_the_commit(
+def test_the_marker_is_put_before_a_loan_is_made_and_the_score_dropped_after_the_commit(
     create: Callable[..., LoanResult], store: FakeLoanStore, scores: FakeScoreCache, steps: list[str]
 ) -> None:
     answer = create(HUNDRED_THOUSAND)
@@ -352,7 +352,7 @@ def test_with_the_cache_away_a_loan_is_made_all_the_same(
     steps: list[str],
     cache_use: CacheUse,
 ) -> None:
-    """The writer still tries to announce it and to drop the score."""
+    """The writer still tries to put its marker and to drop the score."""
     scores.away = True
 
     answer = create(HUNDRED_THOUSAND)
@@ -379,7 +379,7 @@ def test_what_was_rolled_back_is_retracted(
     profile: CreditProfile,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The score may be cached again at once, but the old entry went with the announcement."""
+    """The score may be cached again at once, but the old entry went when the marker was put."""
 
     def fail(*_: object) -> None:
         raise error
@@ -403,7 +403,7 @@ def test_what_was_rolled_back_is_retracted(
         (ASHA, RequestInProgressError("Another request of this customer is still running.")),
     ],
 )
-def test_without_the_lock_nothing_is_announced(
+def test_without_the_lock_no_marker_is_put(
     customer_id: int,
     error: LendingError,
     create: Callable[..., LoanResult],
