@@ -2,7 +2,8 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 
-PYTHON := .local/venv/bin/python
+BIN := .local/venv/bin
+PYTHON := $(BIN)/python
 SAM := .local/sam/bin/sam
 # Any region does for checks that call nothing.
 AWS_DEFAULT_REGION ?= eu-west-1
@@ -17,15 +18,24 @@ help: ## Show this list
 run: bootstrap ## Serve both endpoints at http://127.0.0.1:3000 (PORT=... for another)
 	@$(PYTHON) -m local.servers exec -- $(PYTHON) -m local.run
 
+.PHONY: unit
+unit: bootstrap ## Run the tests that need no server (seconds)
+	@$(PYTHON) -m pytest tests/unit $(PYTEST_ARGS)
+
 .PHONY: test
-test: bootstrap ## Run all tests (PYTEST_ARGS="-k name" for some)
-	@$(PYTHON) -m local.servers exec -- $(PYTHON) -m pytest -n 2 $(PYTEST_ARGS)
+test: bootstrap ## Run all tests and print the layer's coverage (PYTEST_ARGS="-k name" for some, without it)
+	@$(PYTHON) -m local.servers exec -- $(PYTHON) -m pytest -n 2 $(or $(PYTEST_ARGS),--cov)
 
 .PHONY: check
-check: bootstrap bootstrap-sam bootstrap-checkov ## Check format, lint, types and the template
+check: bootstrap bootstrap-sam bootstrap-checkov ## Check format, lint, types, imports, workflows and the template
 	$(PYTHON) -m ruff format --check
 	$(PYTHON) -m ruff check
 	$(PYTHON) -m mypy
+	$(BIN)/lint-imports --no-logo --cache-dir .local/import_linter_cache
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema custom.github-workflows-require-timeout .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(BIN)/zizmor --offline --quiet --persona pedantic .
 	$(SAM) validate
 	$(SAM) validate --lint
 	$(PYTHON) -m tests.template.checkov_stacks
@@ -77,9 +87,13 @@ money: bootstrap ## Race, kill and cut create-loan (MONEY_ARGS="--rounds 1000 --
 throughput: bootstrap ## Loans a second to distinct customers, by number of processes
 	@$(PYTHON) -m tests.money.throughput
 
+.PHONY: broken-rules
+broken-rules: bootstrap ## Break each rule of the cache protocol and see the tests notice (minutes)
+	@$(PYTHON) -m local.servers exec -- $(PYTHON) -m tests.protocol.broken_rules
+
 .PHONY: mutants
-mutants: bootstrap ## Break each rule of the cache protocol and see the tests notice (minutes)
-	@$(PYTHON) -m local.servers exec -- $(PYTHON) -m tests.protocol.mutants
+mutants: bootstrap ## Change the rules line by line and see the unit tests notice (minutes; MUTANTS='lending.domain.*')
+	@$(PYTHON) -m tests.mutation $(foreach pattern,$(MUTANTS),'$(pattern)')
 
 .PHONY: build
 build: bootstrap-sam ## Build the functions and the layer into .aws-sam
@@ -94,15 +108,16 @@ clean: ## Stop the servers; remove environments, servers' data and builds
 	@if [ -x $(PYTHON) ]; then $(PYTHON) -m local.servers down; fi
 	rm -rf .local .aws-sam .hypothesis
 
-# uv (https://docs.astral.sh/uv) resolves for every platform and Python at once.
-LOCK := uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --custom-compile-command "make requirements"
+# uv: https://docs.astral.sh/uv; its settings are in pyproject.toml.
+LOCK := uv pip compile --quiet --upgrade
 
 .PHONY: requirements
-requirements: ## Pin anew what requirements-*.in ask for (needs uv)
-	$(LOCK) --upgrade requirements-dev.in --output-file requirements-dev.txt
-	$(LOCK) --upgrade requirements-sam.in --output-file requirements-sam.txt
-	$(LOCK) --upgrade requirements-checkov.in --output-file requirements-checkov.txt
-	$(LOCK) --upgrade requirements-clients.in --output-file requirements-clients.txt
+requirements: ## Pin anew what the requirements*.in ask for (needs uv)
+	$(LOCK) layers/common/requirements.in --output-file layers/common/requirements.txt
+	$(LOCK) requirements-dev.in --output-file requirements-dev.txt
+	$(LOCK) requirements-sam.in --output-file requirements-sam.txt
+	$(LOCK) requirements-checkov.in --output-file requirements-checkov.txt
+	$(LOCK) requirements-clients.in --output-file requirements-clients.txt
 
 .PHONY: bootstrap bootstrap-sam bootstrap-checkov bootstrap-clients
 bootstrap:

@@ -1,9 +1,9 @@
-"""What the service costs, against what it cannot go below.
+"""Measures what the service costs, and compares it with minimal handlers (floors).
 
     python -m benchmarks [warm|cold|emulator|scale|load|all]   measure and print
     python -m benchmarks report                                write the last results into README.md and its plots
 
-Each section runs in a process and on private servers of its own; its result is kept in .local/bench.
+Each section runs in its own process and on its own servers. Its result is kept in .local/bench.
 """
 
 import argparse
@@ -40,9 +40,9 @@ def main() -> int:
 def run(name: str, options: Options) -> int:
     """Run a section and print its result; return its exit status."""
     print(f"\n### {SECTIONS[name]}\n", flush=True)
-    # The stores are the section's own, whatever others this environment names.
+    # The section uses its own stores, even if this environment names others.
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("DB_", "REDIS_"))}
-    # Unbuffered, as Lambda has its functions print.
+    # Unbuffered, as in Lambda.
     environment |= FUNCTION_ENVIRONMENT | {"PYTHONUNBUFFERED": "1"}
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.section", name, json.dumps(asdict(options))],

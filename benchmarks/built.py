@@ -1,4 +1,4 @@
-"""The layer and the functions as `sam build` leaves them, and the Python of the runtime to run them with."""
+"""The layer and functions that `sam build` makes, and a Python of the runtime's version to run them."""
 
 import os
 import shutil
@@ -10,15 +10,15 @@ from local.servers.programs import only_one
 from testkit.emulator import ROOT
 
 RUNTIME = (3, 13)
-"""Of the functions in template.yaml; the layer's bytecode is for no other."""
+"""The runtime in template.yaml. The layer's bytecode fits no other."""
 
 
 class NotBuiltError(Exception):
-    """There is no build to measure; the message says why."""
+    """The build failed; the message says why."""
 
 
 def build(folder: Path) -> Path:
-    """Build the tree as it is into a folder and return the folder; what has not changed comes from SAM's cache.
+    """Build the tree as it is into a folder and return the folder. SAM's cache has what did not change.
 
     Raises:
         NotBuiltError: The build fails.
@@ -39,10 +39,10 @@ def build(folder: Path) -> Path:
 
 
 def runtime_python() -> str:
-    """Return a Python of the runtime's version, outside of any virtual environment.
+    """Return a Python of the runtime's version that is in no virtual environment.
 
     Raises:
-        NotBuiltError: There is none here.
+        NotBuiltError: This machine has none.
     """
     own = getattr(sys, "_base_executable", sys.executable)
     found = own if sys.version_info[:2] == RUNTIME else shutil.which("python{}.{}".format(*RUNTIME))
@@ -52,5 +52,5 @@ def runtime_python() -> str:
 
 
 def without_bytecode(layer: Path, folder: Path) -> Path:
-    """Copy a layer, leave its bytecode out, and return the copy."""
+    """Copy a layer without its bytecode, and return the copy."""
     return Path(shutil.copytree(layer, folder, ignore=shutil.ignore_patterns("__pycache__")))

@@ -1,4 +1,4 @@
-"""From the start of a process to its first answer, a hit, with the layer as `sam build` leaves it; the imports."""
+"""Times a process from its start to its first answer (a hit), with the built layer, and times its imports."""
 
 import json
 import os
@@ -34,7 +34,7 @@ OURS, MISS, SLOW = "ours", "ours, the first answer a miss", "ours without byteco
 
 
 class Started(NamedTuple):
-    """A process that has answered."""
+    """A process after its answer."""
 
     process: "subprocess.Popen[bytes]"
     answer: str
@@ -42,19 +42,19 @@ class Started(NamedTuple):
 
 @dataclass
 class Environment:
-    """A new process for each call, which imports a handler and answers one event."""
+    """Starts a new process for each call. The process imports a handler and answers one event."""
 
     command: list[str]
     variables: dict[str, str]
     answer: str
-    """What it should say of its answer."""
+    """The line that it should print about its answer."""
     prepare: Callable[[], None] = lambda: None
-    """Done before each start."""
+    """Called before each start."""
     resident_kib: list[int] = field(default_factory=list)
-    """What each had in memory after it."""
+    """The memory of each process after its answer."""
 
     def as_subject(self) -> Subject:
-        """Return it as something to be timed, until its answer is there."""
+        """Return it as a subject to time, up to its answer."""
         return Subject(call=lambda _: self._start(), prepare=self.prepare, expected=self._ended_well)
 
     def _start(self) -> Started:
@@ -72,7 +72,7 @@ class Environment:
 
 
 def measure_section(stores: Stores, options: Options) -> Findings:
-    """Start processes of each kind in turn."""
+    """Start processes of all kinds in turn."""
     stores.add_customers([(KNOWN, LOANS), (FORGOTTEN, LOANS)])
     check(KNOWN)
     pinned = pin_apart(stores.processes)
@@ -100,13 +100,13 @@ def _environments(stores: Stores, built: Path, folder: Path) -> dict[str, Enviro
     python = runtime_python()
     layer, function = built / "CommonLayer/python", built / CHECK_ELIGIBILITY
     slow_layer = without_bytecode(layer, folder / "layer")
-    # Bytecode goes nowhere: the runtime cannot write any either.
+    # No bytecode is written, because the runtime cannot write any either.
     variables = FUNCTION_ENVIRONMENT | stores.environment | {"PATH": os.defpath, "PYTHONDONTWRITEBYTECODE": "1"}
 
     def answering(module: str, *path: Path, customer_id: int = KNOWN, cache_status: str = "") -> Environment:
         event = folder / f"{customer_id}.json"
         event.write_text(json.dumps(check_event(customer_id)), encoding="utf-8")
-        # -P: this folder's modules are not the runtime's.
+        # -P: keeps this folder's modules out of the imports.
         command = [python, "-P", str(FIRST_ANSWER), module, str(event)]
         return Environment(
             command,

@@ -1,4 +1,4 @@
-"""Requests through AWS's Runtime Interface Emulator and its runtime client, against the floors."""
+"""Times requests through AWS's Runtime Interface Emulator and its runtime client, against the floors."""
 
 import json
 import shutil
@@ -32,7 +32,7 @@ HANDLERS = {EMPTY: "empty", "b: GET, EMI, JSON": "bare", "c: b, Logger, Metrics"
 
 
 def measure_section(stores: Stores, options: Options) -> Findings:
-    """Call all of them over HTTP in turn, each call on a connection of its own."""
+    """Call all of them over HTTP in turn, each call on its own connection."""
     if sys.platform != "linux":
         raise NotBuiltError("AWS's emulator runs on Linux alone.")
     stores.add_customers([(number, LOANS) for number in (CUSTOMER, FORGOTTEN, *BORROWERS)])
@@ -47,7 +47,7 @@ def measure_section(stores: Stores, options: Options) -> Findings:
             floor = running.enter_context(Emulator(FLOORS, environment, built, handler=handler))
             subjects[name] = Subject(floor.invoke, _event, lambda answer: bool(answer["statusCode"] == OK))
         ours = running.enter_context(Emulator(CHECK_ELIGIBILITY, environment, built))
-        # Others for the misses and loans: who is called more often than the floors is quicker for it.
+        # Other processes for misses and loans, because a process that is called more often than the floors gets faster.
         missing = running.enter_context(Emulator(CHECK_ELIGIBILITY, environment, built))
         lending = running.enter_context(Emulator(CREATE_LOAN, environment, built))
         subjects[HIT] = Subject(ours.invoke, _event, lambda a: a["statusCode"] == OK and used_cache(a) == "hit")
@@ -100,7 +100,7 @@ def _shares(samples: dict[str, Sample], latency_us: float) -> Table:
 
 
 def _latency_us(log: str) -> float:
-    """Return the median of the metric Latency in what a function has printed."""
+    """Return the median of the metric Latency in a function's output."""
     lines = [json.loads(line) for line in log.splitlines() if line.startswith('{"_aws"')]
     return statistics.median(float(line["Latency"][0]) for line in lines if "CacheHit" in line) * 1000
 

@@ -1,9 +1,9 @@
-"""What a new execution environment does: import the handler, answer one event. Says on standard error what came of it.
+"""Does what a new execution environment does: imports the handler and answers one event.
 
     python first_answer.py MODULE EVENT_FILE
 
-The first line is `STATUS CACHE_STATUS`, written the moment the handler returns; the second the process's memory in KiB,
-0 where the system does not tell. Imports nothing that a handler might not need.
+It writes two lines to standard error. The first is `STATUS CACHE_STATUS`, written when the handler returns. The second
+is the process's memory in KiB, or 0 if the system does not report it. It imports only what every handler needs.
 """
 
 import json
@@ -14,7 +14,7 @@ STATM = "/proc/self/statm"
 
 
 class Context:
-    """What handlers ask of their context."""
+    """The part of the context that handlers use."""
 
     aws_request_id = "00000000-0000-4000-8000-000000000000"
     function_name = "benchmark"
@@ -27,7 +27,7 @@ class Context:
 
 
 def resident_kib() -> int:
-    """Return the memory that this process has in use."""
+    """Return the memory that this process uses."""
     if not os.path.exists(STATM):  # noqa: PTH110 - pathlib would be an import of ours
         return 0
     with open(STATM) as statm:  # noqa: PTH123 - as above

@@ -1,4 +1,4 @@
-"""What each import costs at a cold start, by CPython's own account (-X importtime)."""
+"""Measures what each import costs at a cold start, as CPython reports it (-X importtime)."""
 
 import re
 import statistics
@@ -23,14 +23,14 @@ class Import(NamedTuple):
 
     name: str
     depth: int
-    """How many modules were being imported around it."""
+    """The number of imports around it."""
     own_us: float
     with_others_us: float
-    """What it imported in its turn included."""
+    """Includes its own imports."""
 
 
 def import_tables(command: Sequence[str], variables: Mapping[str, str]) -> list[Table]:
-    """Return what is imported by a Python command, by package and by module."""
+    """Return the imports of a Python command, by package and by module."""
     runs = [_imports(command, variables) for _ in range(RUNS)]
     imports = [_median(same) for same in zip(*runs, strict=True)]
     return [_by_package(imports), _by_module(imports)]

@@ -1,4 +1,4 @@
-"""A and B in one run: every round calls each subject once, in a new order, so that noise falls on all alike."""
+"""Times subjects in one run. Every round calls each subject once, in a new order, so that all get the same noise."""
 
 import random
 import statistics
@@ -7,35 +7,35 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 BLOCKS = 10
-"""A run is cut into so many stretches; how a ratio differs between them tells how far to trust it."""
+"""A run has this many stretches. The spread of a ratio over them shows how far to trust it."""
 
 
 class StrayAnswersError(Exception):
-    """A subject did something else than what it was to be timed at."""
+    """A subject did not do what the benchmark times."""
 
 
 class Subject(NamedTuple):
-    """What is timed: one call at a time."""
+    """Something to time, one call at a time."""
 
     call: Callable[[Any], Any]
-    """Timed; takes what `prepare` returned."""
+    """The timed part; takes the result of `prepare`."""
     prepare: Callable[[], Any]
     """Not timed."""
     expected: Callable[[Any], bool]
-    """Whether a call returned what it should; not timed, and the time of one that did not is not counted."""
+    """Whether a call returned the right result. It is not timed, and the time of a wrong call does not count."""
 
 
 class Ratio(NamedTuple):
-    """How many times as long one median is as another."""
+    """One median divided by another."""
 
     value: float
     lowest: float
-    """Of the run's stretches."""
+    """The same ratio in each stretch of the run."""
     highest: float
 
 
 class Sample(NamedTuple):
-    """The times of one subject in nanoseconds, a list for each stretch of the run."""
+    """The times of one subject in nanoseconds, one list per stretch of the run."""
 
     blocks: list[list[int]]
     strays: int = 0
@@ -48,7 +48,7 @@ class Sample(NamedTuple):
 
     @property
     def p99_us(self) -> float:
-        """The 99th percentile in microseconds; of fewer than a hundred times about the longest."""
+        """The 99th percentile in microseconds. With fewer than a hundred times it is about the longest."""
         return statistics.quantiles(self._all(), n=100, method="inclusive")[98] / 1000
 
     def ratio_to(self, floor: "Sample") -> Ratio:
@@ -65,7 +65,7 @@ def measure(subjects: Mapping[str, Subject], rounds: int, *, warm_up_rounds: int
     """Time the subjects against each other.
 
     Raises:
-        StrayAnswersError: One of them did something else in more than half of the rounds.
+        StrayAnswersError: One of them did the wrong thing in more than half of the rounds.
     """
     order = list(subjects)
     blocks: dict[str, list[list[int]]] = {name: [[] for _ in range(BLOCKS)] for name in order}
@@ -85,7 +85,7 @@ def measure(subjects: Mapping[str, Subject], rounds: int, *, warm_up_rounds: int
 
 
 def left_out(samples: Mapping[str, Sample]) -> str:
-    """Return a sentence on the calls that did something else."""
+    """Return a sentence about the calls that did the wrong thing."""
     return f"{sum(sample.strays for sample in samples.values())} calls were answered otherwise and left out."
 
 

@@ -1,4 +1,4 @@
-"""Fills the database with as many customers as a large lender has, through the importer, and measures that."""
+"""Imports as many customers as a large lender has, and measures the import."""
 
 import os
 import sys
@@ -11,7 +11,7 @@ from benchmarks.stores import Stores
 
 
 def import_portfolio(stores: Stores, customers: int) -> Table:
-    """Generate the sample portfolio of this size and import it; return what that took."""
+    """Generate a sample portfolio of this size and import it; return what the import cost."""
     with TemporaryDirectory() as name:
         folder = Path(name)
         generate = [sys.executable, "-m", "local.sample_data", str(folder), "--customers", str(customers)]
@@ -22,7 +22,7 @@ def import_portfolio(stores: Stores, customers: int) -> Table:
     ((customer_rows, loan_rows),) = stores.database.execute(
         "SELECT (SELECT COUNT(*) FROM customers), (SELECT COUNT(*) FROM loans)"
     )
-    # Tables that have just been filled are not yet sampled: the optimizer would guess.
+    # The optimizer has no statistics of tables that were just filled, and would guess.
     stores.database.execute("ANALYZE TABLE customers, loans")
     rows_per_second = (customer_rows + loan_rows) / run.seconds
     return Table(

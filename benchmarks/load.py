@@ -1,4 +1,4 @@
-"""The local front under wrk: how many requests a second two processes answer, with Redis and without."""
+"""Loads the local front with wrk: how many requests per second two processes answer, with Redis and without."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -14,11 +14,11 @@ from benchmarks.wrk import CONNECTIONS, Traffic, find_wrk, run_wrk
 from lending import wiring
 
 REGULARS = range(1, 1001)
-"""Asked about again and again."""
+"""Requested again and again."""
 BORROWERS = range(1001, 3001)
 FIRST_STRANGER = 10_001
 MISSES_PER_SECOND = 2000
-"""No two processes answer more: nobody is asked about twice."""
+"""Two processes answer fewer than this, so no customer is requested twice."""
 LOANS = 10
 WARM_UP_SECONDS = 2
 
@@ -40,7 +40,7 @@ def measure_section(stores: Stores, options: Options) -> Findings:
     stores.add_customers([(number, LOANS) for number in (*REGULARS, *BORROWERS, *strangers)])
     for number in REGULARS:
         check(number)
-    wiring.close()  # from here on the front alone uses the stores
+    wiring.close()  # from here on only the front uses the stores
     phases = [
         Phase("hits", "check", REGULARS),
         Phase("misses", "walk", strangers),
@@ -53,7 +53,7 @@ def measure_section(stores: Stores, options: Options) -> Findings:
     with serving() as front:
         run_wrk(front.url, Traffic("check", REGULARS.start, len(REGULARS), "warm-up"), WARM_UP_SECONDS)
         rows = [_row(stores, front, phase, options.seconds) for phase in phases]
-        # In the end, as it leaves loans and a full outbox behind.
+        # Last, because it leaves loans and a full outbox behind.
         regular_mix = Traffic("mix", REGULARS.start, len(REGULARS), "soak")
         soaked, targets = soak(stores, front, regular_mix, options.soak_seconds)
     errors = sum(int(row[4] or 0) for row in rows)

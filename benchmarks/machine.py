@@ -1,4 +1,4 @@
-"""The machine that is measured on: how busy it is with other things, and who runs on which of its cores."""
+"""The machine of the measurement: how busy other programs keep it, and which core runs what."""
 
 import os
 import platform
@@ -9,32 +9,32 @@ from typing import NamedTuple
 import psutil
 
 BUSY_PCT = 15.0
-"""With more of its cores at work for others, what is measured says as much about them."""
+"""If other programs use more of the cores than this, the measurement says as much about them."""
 
 
 class Load(NamedTuple):
-    """What the machine does while the benchmark does nothing."""
+    """The load of the machine while the benchmark does nothing."""
 
     average: float
-    """Of the last minute, the benchmark's own part included."""
+    """The load average of the last minute. It includes the benchmark's own part."""
     busy_pct: float
-    """Of all cores, by others, during one second."""
+    """The share of all cores that other programs used during one second."""
 
 
 def load() -> Load:
-    """Do nothing for a second, and see what the others do."""
+    """Do nothing for a second, and return what other programs do."""
     busy_pct = psutil.cpu_percent(interval=1)
     return Load(os.getloadavg()[0], busy_pct)
 
 
 def description() -> str:
-    """Return what a reader needs to know of the machine."""
+    """Return what a reader needs to know about the machine."""
     python = f"{platform.python_implementation()} {platform.python_version()}"
     return f"{os.cpu_count()} cores ({platform.machine()}), {platform.system()}, {python}"
 
 
 def pin_apart(servers: Iterable[psutil.Process]) -> str:
-    """Give this process and its children one core and the servers another; return a sentence on it."""
+    """Give this process and its children one core and the servers another; return a sentence about that."""
     if sys.platform != "linux":
         return "Nothing was pinned to a core: this system cannot."
     cores = sorted(os.sched_getaffinity(0))

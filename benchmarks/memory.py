@@ -1,4 +1,4 @@
-"""How much memory a process takes while it runs."""
+"""Measures how much memory a process uses while it runs."""
 
 import subprocess
 import time
@@ -13,7 +13,7 @@ MIB = 1024 * 1024
 
 
 class CommandFailedError(Exception):
-    """A command that was to be measured failed; the message is its own."""
+    """The measured command failed; the message is its own."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def run_watched(command: Sequence[str], environment: Mapping[str, str]) -> Run:
 
 
 def resident_bytes(process: psutil.Process) -> int:
-    """Return the memory that a process has in use; 0 when it has just ended."""
+    """Return the memory that a process uses; 0 if it has just ended."""
     try:
         return int(process.memory_info().rss)
     except psutil.NoSuchProcess:

@@ -1,4 +1,4 @@
-"""Two small drawings of the last results, as SVG: bars with their numbers, legible on light and on dark pages."""
+"""Draws the last results as two small SVG bar charts, legible on light and dark pages."""
 
 from collections.abc import Sequence
 from html import escape
@@ -9,7 +9,7 @@ from benchmarks.results import number_text, path_of, read
 WIDTH, LABEL_WIDTH, NUMBER_WIDTH = 720, 256, 80
 ROW_HEIGHT, BAR_HEIGHT, TOP, BOTTOM = 26, 16, 48, 14
 
-# With a background of its own, the drawing does not depend on the page's.
+# The drawing has its own background, so it does not depend on the page's.
 STYLE = """
   .page { fill: #ffffff; stroke: #d0d7de } text { fill: #1f2328; font: 13px sans-serif }
   .title { font-weight: bold } .bar { fill: #0969da } .floor { fill: #8c959f }
@@ -22,14 +22,14 @@ PLOTS = {
     "warm": "Median of a warm call, microseconds (grey: floors)",
     "cold": "Median from the start of a process to its first answer, milliseconds (grey: floors)",
 }
-"""The sections whose first table is drawn, with the titles."""
+"""The sections whose first table is drawn, with their titles."""
 FLOORS = ("a", "b:", "c:", "Python")
 
 Bar = tuple[str, float]
 
 
 def draw_plots(folder: Path) -> None:
-    """Draw what has been measured."""
+    """Draw the results that there are."""
     for section, title in PLOTS.items():
         if path_of(section).exists():
             first_table = read(section).findings.tables[0]

@@ -1,4 +1,4 @@
-"""Where a request spends its time, by cProfile: shares, as profiling slows every call down."""
+"""Shows where a request spends its time, by cProfile. It reports shares, because profiling slows every call down."""
 
 import cProfile
 from collections.abc import Sequence
@@ -12,24 +12,24 @@ CALLS = 2000
 MOST = 12
 PACKAGES = ("lending", "functions", "redis", "aws_lambda_powertools", "json", "logging")
 WAITING = {"<method 'sendall' of '_socket.socket' objects>", "<method 'recv' of '_socket.socket' objects>"}
-"""Where the system sends, and where it waits for Redis."""
+"""The functions that send, and that wait for Redis."""
 BUILT_IN_FILE = "~"
-"""Stands for the file of a function that has none."""
+"""The file name that cProfile gives to a built-in function."""
 SOCKETS, BUILT_IN, OTHERS = "sockets, Redis included", "built-in functions", "others"
 
 
 class Spent(NamedTuple):
-    """What a function, or a package's all, took."""
+    """The cost of one function, or of all functions of a package."""
 
     package: str
     function: str
     calls: int
     seconds: float
-    """In itself, not in what it called."""
+    """Its own time, without the calls that it made."""
 
 
 def profile_of(name: str, subject: Subject) -> list[Table]:
-    """Return how the time of a request is shared, by the packages whose functions it runs in and by function."""
+    """Return the shares of a request's time, by package and by function."""
     prepared = [subject.prepare() for _ in range(CALLS)]
     profiler = cProfile.Profile()
     profiler.enable()
@@ -71,7 +71,7 @@ def _table(title: str, spent: Sequence[Spent], most: int | None = None) -> Table
 
 
 def _name(file: str, function: str) -> str:
-    """Return a function's name for a reader: the built-in ones name themselves in full."""
+    """Return a function's name for a reader. Built-in functions already have their full names."""
     return (
         function.strip("<>").removeprefix("built-in method ")
         if file == BUILT_IN_FILE

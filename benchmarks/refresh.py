@@ -1,4 +1,4 @@
-"""The cache in bulk: how much memory an entry takes, and how long refresh_cache works on ten thousand of them."""
+"""Measures many entries: how much memory an entry takes, and how long refresh_cache takes for ten thousand."""
 
 import time
 from collections.abc import Sequence
@@ -22,11 +22,11 @@ TIMEOUT_SECONDS = 900
 
 
 class RefreshError(Exception):
-    """refresh_cache did not do what it was to be timed at."""
+    """refresh_cache did not do the work that the benchmark times."""
 
 
 def fill_cache(stores: Stores, customer_ids: Sequence[int]) -> Table:
-    """Cache the customers' profiles; return what memory that takes."""
+    """Cache the customers' profiles; return how much memory they take."""
     before = _used_memory(stores)
     today = wiring.today()
     for start in range(0, len(customer_ids), BATCH):
@@ -57,7 +57,7 @@ def fill_cache(stores: Stores, customer_ids: Sequence[int]) -> Table:
 
 
 def refresh_in_bulk(stores: Stores, customer_ids: Sequence[int]) -> Table:
-    """Have refresh_cache sweep and then renew the customers' entries; return how long it takes."""
+    """Have refresh_cache sweep and then warm the customers' entries; return how long it takes."""
     ids = customer_ids[:RENEWED]
     connection = stores.database.connection
     with connection.cursor() as cursor:
@@ -81,7 +81,7 @@ def refresh_in_bulk(stores: Stores, customer_ids: Sequence[int]) -> Table:
 
 
 def _refresh(what: str, expected: int) -> float:
-    """Run the function and return its seconds."""
+    """Run the function and return how many seconds it took."""
     started_at = time.perf_counter()
     done = refresh_cache.lambda_handler({}, LambdaContext("benchmark", timeout_seconds=TIMEOUT_SECONDS))
     seconds = time.perf_counter() - started_at

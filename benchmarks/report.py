@@ -1,4 +1,4 @@
-"""Writes the last results into README.md, each between its markers, and draws the plots beside it."""
+"""Writes the last results into README.md, each between its marks, and draws the plots beside it."""
 
 import sys
 from pathlib import Path
@@ -19,7 +19,7 @@ SECTIONS = {
 
 
 def write_report(readme: Path = README) -> int:
-    """Put what was measured here in the place of what was measured before; return the exit status."""
+    """Replace the results in README.md with the last ones; return the exit status."""
     measured = [name for name in SECTIONS if path_of(name).exists()]
     if not measured:
         print("Nothing has been measured here yet: `make bench`.", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""The requests that are timed: events, handlers and the answers that they should get."""
+"""The timed requests: events, handlers and the right answers."""
 
 from collections.abc import Callable
 from itertools import count
@@ -42,7 +42,7 @@ def check(customer_id: int) -> Response:
 def calling(
     handler: Callable[[Any, Any], Any], prepare: Callable[[], dict[str, Any]], expected: Callable[[Any], bool]
 ) -> Subject:
-    """Return the calls of a handler with the events that `prepare` makes, each in a context of its own."""
+    """Return calls of a handler with the events that `prepare` makes, each with its own context."""
     return Subject(
         call=lambda given: handler(*given),
         prepare=lambda: (prepare(), LambdaContext("benchmark")),
@@ -51,7 +51,7 @@ def calling(
 
 
 def checking(prepare: Callable[[], dict[str, Any]], cache_status: str) -> Subject:
-    """Return checks that use the cache so."""
+    """Return checks that must use the cache in this way."""
     return calling(
         check_eligibility.lambda_handler,
         prepare,
@@ -60,7 +60,7 @@ def checking(prepare: Callable[[], dict[str, Any]], cache_status: str) -> Subjec
 
 
 def creating(prepare: Callable[[], dict[str, Any]], status: int, cache_status: str | None = None) -> Subject:
-    """Return requests to lend that are answered and use the cache so."""
+    """Return requests to lend that must get this status and use the cache in this way."""
     return calling(
         create_loan.lambda_handler,
         prepare,
@@ -69,6 +69,6 @@ def creating(prepare: Callable[[], dict[str, Any]], status: int, cache_status: s
 
 
 def used_cache(answer: Response) -> str | None:
-    """Return the answer's Cache-Status without the cache's name, None when there is none."""
+    """Return the response's Cache-Status without the cache's name, or None."""
     status: str | None = answer["headers"].get("cache-status")
     return None if status is None else status.removeprefix("credit-score; ")

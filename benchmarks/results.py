@@ -1,4 +1,4 @@
-"""What a section of the benchmarks found: tables, targets and how far to trust them; as JSON and as Markdown."""
+"""The result of a benchmark section: tables, targets and how far to trust them, as JSON and as Markdown."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -11,7 +11,7 @@ from benchmarks.machine import BUSY_PCT, Load, description
 FOLDER = Path(__file__).resolve().parents[1] / ".local/bench"
 
 NOISY = 1.25
-"""A ratio that differs by more between the stretches of one run was not measured on one and the same machine."""
+"""If a ratio differs by more between the stretches of one run, the machine changed during the run."""
 
 Cell = str | int | float | None
 
@@ -28,13 +28,13 @@ class Table:
 
 @dataclass(frozen=True)
 class Target:
-    """What must be reached, and what was."""
+    """A target and the measured value."""
 
     what: str
     measured: float
     at_most: float
     lowest: float
-    """Of the run's stretches; counts have but one value."""
+    """The value in each stretch of the run; a count has only one."""
     highest: float
 
     @classmethod
@@ -44,12 +44,12 @@ class Target:
 
     @classmethod
     def of_count(cls, what: str, measured: float, at_most: float) -> "Target":
-        """Return the target for what is counted, not timed."""
+        """Return the target for something that is counted, not timed."""
         return cls(what, measured, at_most, measured, measured)
 
     @property
     def reached(self) -> bool:
-        """Whether it was."""
+        """Whether the target is reached."""
         return self.measured <= self.at_most
 
     @property
@@ -60,7 +60,7 @@ class Target:
 
 @dataclass
 class Findings:
-    """What a section measured."""
+    """The measurements of a section."""
 
     tables: list[Table] = field(default_factory=list)
     targets: list[Target] = field(default_factory=list)
@@ -69,7 +69,7 @@ class Findings:
 
 @dataclass(frozen=True)
 class Result:
-    """The findings of a section, with when and on what they were found."""
+    """The findings of a section, with their time and their machine."""
 
     section: str
     findings: Findings
@@ -82,7 +82,7 @@ class Result:
 
     @property
     def path(self) -> Path:
-        """The file it is kept in."""
+        """The file that it is kept in."""
         return path_of(self.section)
 
     def verdict(self) -> str:
@@ -108,7 +108,7 @@ def path_of(section: str) -> Path:
 
 
 def read(section: str) -> Result:
-    """Return the result that was kept last."""
+    """Return the last result that was kept."""
     kept = json.loads(path_of(section).read_text(encoding="utf-8"))
     findings = Findings(
         tables=[Table(**table) for table in kept["findings"]["tables"]],
@@ -127,7 +127,7 @@ def read(section: str) -> Result:
 
 
 def to_markdown(result: Result) -> str:
-    """Return a result for a reader, on the terminal or in README.md."""
+    """Return a result as text for the terminal or README.md."""
     findings = result.findings
     parts = [f"{result.day}, {result.machine}, {result.servers}. {result.verdict()}", *findings.remarks]
     if findings.targets:
@@ -148,7 +148,7 @@ def _range_of(target: Target) -> str:
 
 
 def _table(table: Table) -> str:
-    """Return a Markdown table that is aligned as plain text, too."""
+    """Return a Markdown table that is also aligned as plain text."""
     texts = [table.columns] + [[number_text(cell) for cell in row] for row in table.rows]
     widths = [max(len(text) for text in column) for column in zip(*texts, strict=True)]
     first, *others = widths
@@ -163,7 +163,7 @@ def _table(table: Table) -> str:
 
 
 def number_text(cell: Cell) -> str:
-    """Return a cell; a number with the digits that count."""
+    """Return a cell. A number gets only its significant digits."""
     if cell is None:
         return ""
     if isinstance(cell, float):

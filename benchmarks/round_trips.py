@@ -1,4 +1,4 @@
-"""How often each request asks the database and Redis, as these count it themselves."""
+"""Counts how often each request asks the database and Redis, with the servers' own counters."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,20 +16,20 @@ class Traffic(NamedTuple):
     """What one request sent."""
 
     statements: int
-    """To the database, each a round trip."""
+    """Statements to the database. Each is a round trip."""
     redis_round_trips: int
     redis_commands: str
-    """By name; those that scripts ran are among them."""
+    """Commands by name, including those that scripts ran."""
 
 
 @dataclass(frozen=True)
 class TrafficMeter:
-    """Reads the servers' counts before and after; its own questions are not counted."""
+    """Reads the servers' counters before and after a call, and leaves out its own questions."""
 
     stores: Stores
 
     def watch(self, call: Callable[[], object]) -> Traffic:
-        """Return what a call sends; nobody else may use the servers meanwhile."""
+        """Return what a call sends. Nothing else may use the servers meanwhile."""
         commands, reads, statements = self._commands(), self._reads(), self.stores.status("Questions")
         call()
         statements = self.stores.status("Questions") - statements - 1
@@ -40,7 +40,7 @@ class TrafficMeter:
         return Traffic(statements, reads, sent)
 
     def _reads(self) -> int:
-        """Return how often the server has read from a client: a round trip each, however many commands it brings."""
+        """Return how often the server has read from a client. Each is one round trip, with one command or more."""
         return int(self._info("stats")["total_reads_processed"])
 
     def _commands(self) -> dict[str, int]:
@@ -56,13 +56,13 @@ def traffic_of(stores: Stores, subjects: Mapping[str, Subject]) -> dict[str, Tra
     meter = TrafficMeter(stores)
     traffic = {}
     for name, subject in subjects.items():
-        subject.call(subject.prepare())  # connects, or fills what the next one is to hit
+        subject.call(subject.prepare())  # connects, or fills the entry that the next call hits
         traffic[name] = _watched(meter, name, subject)
     return traffic
 
 
 def connecting_traffic_of(stores: Stores, subjects: Mapping[str, Subject]) -> dict[str, Traffic]:
-    """Return what each request sends when it is the first of its execution environment."""
+    """Return what each request sends if it is the first of its execution environment."""
     traffic = {}
     for name, subject in subjects.items():
         wiring.close()

@@ -1,4 +1,4 @@
-"""The same handlers on a large database: what a miss reads, what lending, importing and keeping the cache cost."""
+"""Measures a large database: what a miss reads, and what lending, importing and refreshing the cache cost."""
 
 import random
 import statistics
@@ -16,7 +16,7 @@ from local.sample_data.records import FIRST_CUSTOMER_ID
 
 WARM_UP_ROUNDS = 20
 ALIKE = 20
-"""Customers with the same number of loans, asked about in turn."""
+"""Customers with the same number of loans, requested in turn."""
 NUMBERS_OF_LOANS = (1, 10, 100, 1000)
 BORROWERS = 300
 BORROWERS_LOANS = 10
@@ -26,7 +26,7 @@ PAGE_READS_REPEATED = 50
 
 
 def measure_section(stores: Stores, options: Options) -> Findings:
-    """Fill the database, then ask about its customers and about others with known numbers of loans."""
+    """Fill the database, then send requests for its customers and for others with known numbers of loans."""
     imported = import_portfolio(stores, options.customers)
     portfolio = range(FIRST_CUSTOMER_ID, FIRST_CUSTOMER_ID + options.customers)
     subjects = _requests(stores, portfolio)
@@ -77,7 +77,7 @@ def _missing(stores: Stores, choose: Callable[[], int]) -> Subject:
 
 
 def _page_reads(stores: Stores, subject: Subject) -> int:
-    """Return how many pages a request reads; the median, as the server's own threads read some now and then."""
+    """Return how many pages a request reads. It is the median, because the server's own threads also read some."""
     reads = []
     for _ in range(PAGE_READS_REPEATED):
         given = subject.prepare()

@@ -1,6 +1,6 @@
-"""Runs one section in this process, on servers of its own: `python -m benchmarks.section NAME OPTIONS`.
+"""Runs one section in this process, on its own servers: `python -m benchmarks.section NAME OPTIONS`.
 
-The section's result goes to its file: what the handlers print belongs on standard output, which nobody reads here.
+The section's result goes to its file. Standard output is full of the handlers' log lines, and nobody reads it here.
 """
 
 import json
@@ -19,7 +19,7 @@ def main() -> None:
     name, options = sys.argv[1], Options(**json.loads(sys.argv[2]))
     before = load()
     with private_stores() as stores:
-        # Not before: handlers and floors look for their stores when they are imported or called.
+        # Imported only now, because handlers and floors look for their stores when they are imported or called.
         try:
             findings = import_module(f"benchmarks.{name}").measure_section(stores, options)
         except NotBuiltError as exc:

@@ -1,4 +1,4 @@
-"""The local front, started as `make run` starts it, with its processes in sight."""
+"""The local front, started as in `make run`, with access to its processes."""
 
 import os
 import socket
@@ -30,16 +30,16 @@ class Front:
     process: psutil.Process
 
     def workers(self) -> list[psutil.Process]:
-        """Return the processes that answer requests."""
+        """Return the worker processes."""
         return [child for child in self.process.children() if "local.refresh" not in child.cmdline()]
 
 
 @contextmanager
 def serving() -> Iterator[Front]:
-    """Start the front on the stores that this process's environment names; stop it in the end."""
+    """Start the front on the stores that this process's environment names, and stop it at the end."""
     with socket.create_server((HOST, 0)) as listener:
         port = int(listener.getsockname()[1])
-    # Its one line a request and the functions' log lines are written, but to nowhere.
+    # The request lines and the functions' log lines are written, but to /dev/null.
     environment = os.environ | {"PORT": str(port), "WORKERS": str(WORKERS), "LAMBDA_LOG": os.devnull}
     with psutil.Popen([sys.executable, "-m", "local.run"], env=environment, stdout=subprocess.DEVNULL) as process:
         try:

@@ -1,4 +1,4 @@
-"""The same load for long: whether memory, connections or errors grow."""
+"""Sends the same load for a long time, and watches whether memory, connections or errors grow."""
 
 import threading
 from dataclasses import dataclass
@@ -11,24 +11,24 @@ from benchmarks.wrk import Outcome, Traffic, run_wrk
 
 INTERVAL_SECONDS = 1.0
 SETTLING_SHARE = 0.2
-"""Of the run: caches of the workers fill, connections are opened."""
+"""The first part of the run, in which the workers' caches fill and connections open."""
 
 
 @dataclass(frozen=True)
 class Observation:
-    """One look at everybody."""
+    """One look at all processes and servers."""
 
     workers: frozenset[int]
     """Their process ids."""
     workers_mib: float
-    """Of all together."""
+    """The memory of all workers together."""
     database_connections: int
     redis_connections: int
     redis_mib: float
 
 
 def soak(stores: Stores, front: Front, traffic: Traffic, seconds: int) -> tuple[Table, list[Target]]:
-    """Send the traffic for so long and look every second."""
+    """Send the traffic for this long and look every second."""
     observations: list[Observation] = []
     over = threading.Event()
 

@@ -1,4 +1,4 @@
-"""Private servers for one section of the benchmarks, and what it does to them itself."""
+"""Private servers for one section of the benchmarks, and the section's own access to them."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -21,10 +21,10 @@ from local.servers.server import Server
 from testkit.database import Database, connect
 from testkit.fakes import Loan, a_loan
 
-# Whoever borrows must not be declined however often the benchmark lends to them.
+# The benchmark lends to the same customers again and again, and must never be declined.
 SALARY = APPROVED_LIMIT = Decimal(9_000_000_000)
 CURRENT_LOANS_IN = 10
-"""Of so many loans one is current, the others were repaid."""
+"""One of this many loans is current, the others were repaid."""
 
 INSERT_CUSTOMER = "INSERT INTO customers VALUES (%s, 'Asha', 'Test', 40, %s, %s, %s, 0, 0)"
 INSERT_LOAN = """
@@ -35,7 +35,7 @@ INSERT INTO loans (customer_id, loan_amount, tenure, interest_rate, monthly_repa
 
 @dataclass(frozen=True)
 class Stores:
-    """An own MySQL and an own Redis, and connections to both beside those of what is measured."""
+    """A MySQL and a Redis of its own, and a connection to each beside those of the measured code."""
 
     mysql: Server
     redis_server: Server
@@ -46,20 +46,20 @@ class Stores:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables by which the service finds them."""
+        """The variables that name them to the service."""
         return self.mysql.environment | self.redis_server.environment
 
     def forget(self, customer_id: int) -> None:
-        """Drop a cached score."""
+        """Delete a cached score."""
         self.cache.delete(wiring.keyspace().entry(customer_id))
 
     def status(self, variable: str) -> int:
-        """Return one of the database server's own counts."""
+        """Return one of the database server's own counters."""
         ((_, value),) = self.database.execute("SHOW GLOBAL STATUS WHERE Variable_name = %s", [variable])
         return int(value)
 
     def describe(self) -> str:
-        """Return what the servers are."""
+        """Return the servers' names and versions."""
         ((version,),) = self.database.execute("SELECT VERSION()")
         return f"database {version}, Redis {self.cache.info('server')['redis_version']}"
 
@@ -77,7 +77,7 @@ class Stores:
 
 @contextmanager
 def private_stores() -> Iterator[Stores]:
-    """Start both servers, the schema in place and nothing in it, and name them in this process's environment."""
+    """Start both servers with an empty schema, and name them in this process's environment."""
     folder = own_folder()
     try:
         with start_mysql(folder / "mysql") as mysql, start_redis(folder / "redis") as redis_server:
@@ -96,7 +96,7 @@ def private_stores() -> Iterator[Stores]:
 
 
 def _history(loans: int) -> list[Loan]:
-    """Return a customer's loans: a score above all slabs from ten on, a current loan from one on."""
+    """Return a customer's loans. Ten loans or more give a score above all slabs, one or more include a current loan."""
     today = datetime.now(UTC).date()
     current: dict[str, Any] = {"status": "APPROVED", "start_date": today, "end_date": today + timedelta(days=365)}
     return [a_loan(**(current if number % CURRENT_LOANS_IN == 0 else {})) for number in range(loans)]

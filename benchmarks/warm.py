@@ -1,4 +1,4 @@
-"""Warm calls of the real handlers in this process, against the floors, and what each asks of the stores."""
+"""Times warm calls of the real handlers in this process, against the floors, and counts what they ask of the stores."""
 
 from decimal import Decimal
 from functools import partial
@@ -19,7 +19,7 @@ WARM_UP_ROUNDS = 100
 
 ASKED, DECLINED, REPLAYED_TO = 1, 2, 3
 MISSED = {1: 11, 10: 12, 100: 13, 1000: 14}
-"""Number of loans: the customer who has as many."""
+"""The customer for each number of loans."""
 BORROWERS = range(1001, 1301)
 NEWCOMERS = range(2001, 2501)
 LOANS = 10
@@ -44,7 +44,7 @@ def measure_section(stores: Stores, options: Options) -> Findings:
     with create_connection((stores.redis_server.host, stores.redis_server.port)) as connection:
         floors = _floors(connection)
         samples = measure(floors | subjects, options.rounds, warm_up_rounds=WARM_UP_ROUNDS)
-        # By themselves: beside misses and loans, Redis and the caches of the processor are slower for both alike.
+        # These two run alone. Beside misses and loans, Redis and the processor's caches are slower for both.
         pair = {BARE: floors[BARE], HIT: subjects[HIT]}
         alone = measure(pair, options.rounds, warm_up_rounds=WARM_UP_ROUNDS)
 
@@ -76,7 +76,7 @@ def measure_section(stores: Stores, options: Options) -> Findings:
 
 
 def requests(stores: Stores) -> dict[str, Subject]:
-    """Return what is asked of the service, by name."""
+    """Return the requests to the service, by name."""
     borrowers = cycle(BORROWERS)
 
     def missed(loans: int) -> Subject:
@@ -91,7 +91,7 @@ def requests(stores: Stores) -> dict[str, Subject]:
         **{_miss(loans): missed(loans) for loans in MISSED},
         APPROVED: creating(lambda: create_event(next(borrowers), new_key()), CREATED),
         DECLINE: creating(partial(create_event, DECLINED), OK, "hit"),
-        # The first of them lends; all others get its answer again.
+        # The first of them lends. The others get its response again.
         REPLAY: creating(partial(create_event, REPLAYED_TO, new_key()), CREATED),
     }
 
@@ -130,7 +130,7 @@ def _rows(samples: dict[str, Sample]) -> list[list[Cell]]:
 
 
 def _promise(stores: Stores) -> Table:
-    """Return how long the first and the second check take of customers whom nobody has asked about before."""
+    """Return how long the first and the second check of a customer take."""
     first: list[int] = []
     again: list[int] = []
     for number in NEWCOMERS:

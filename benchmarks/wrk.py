@@ -1,4 +1,4 @@
-"""Many requests at once, sent by wrk to a server on the loopback interface."""
+"""Sends many requests at once, with wrk, to a server on the loopback interface."""
 
 import json
 import subprocess
@@ -9,47 +9,47 @@ from local.servers.programs import find_program, install, only_one
 
 SCRIPT = Path(__file__).with_name("requests.lua")
 THREADS = 2
-"""As many as requests.lua shares the customers out among."""
+"""requests.lua divides the customers among this many threads."""
 CONNECTIONS = 4
 TIMEOUT_SECONDS = 12
-"""Longer than a function may run: a slow answer is slow, not lost."""
+"""Longer than a function may run, so that a slow response is slow and not lost."""
 
 
 class Traffic(NamedTuple):
-    """What is sent."""
+    """The requests to send."""
 
     kind: str
-    """As requests.lua knows it."""
+    """The name that requests.lua knows."""
     first: int
     """The first customer's id."""
     customers: int
     """How many there are."""
     run: str
-    """Tells the Idempotency-Keys of this run from those of others."""
+    """Keeps the Idempotency-Keys of this run apart from those of others."""
 
 
 class Outcome(NamedTuple):
-    """What came of it."""
+    """The outcome."""
 
     requests: int
     microseconds: int
     median_us: int
     p99_us: int
     errors: int
-    """Answers above 399, time-outs and broken connections."""
+    """Responses above 399, time-outs and broken connections."""
 
     @property
     def per_second(self) -> float:
-        """Return the rate of the answers."""
+        """Return the responses per second."""
         return self.requests * 1_000_000 / self.microseconds
 
 
 class WrkError(Exception):
-    """wrk failed; the message is its own."""
+    """wrk failed; the message comes from wrk."""
 
 
 def find_wrk() -> Path:
-    """Return the program, installed first where it is missing."""
+    """Return the program; install it first if it is missing."""
     found = find_program("wrk")
     if found is None:
         with only_one("install"):
@@ -61,7 +61,7 @@ def find_wrk() -> Path:
 
 
 def run_wrk(url: str, traffic: Traffic, seconds: int) -> Outcome:
-    """Send the traffic for so long.
+    """Send the traffic for this long.
 
     Raises:
         WrkError: It did not report a result.

@@ -21,11 +21,11 @@ def connect(settings: Settings, **options: Any) -> "pymysql.Connection[Cursor]":
     """Open a connection.
 
     Args:
-        settings: Where the database is and how to enter it.
-        options: What the work wants of pymysql beside that.
+        settings: Where the database is and how to log in.
+        options: Further options of pymysql.
     Raises:
         InvalidSettingError: There is no such CA bundle.
-        LoginUnavailableError: The secret with the login cannot be had.
+        LoginUnavailableError: The secret with the login cannot be read.
         pymysql.MySQLError: The database is away or refuses.
     """
     if settings.db_tls_ca and not Path(settings.db_tls_ca).is_file():
@@ -38,6 +38,6 @@ def connect(settings: Settings, **options: Any) -> "pymysql.Connection[Cursor]":
 
 
 def why_none(exc: LoginUnavailableError | pymysql.MySQLError) -> str:
-    """Return in words why there is no connection, without a full stop."""
+    """Return in words why the connection failed, without a full stop."""
     cause = f" ({exc.__cause__})" if isinstance(exc, LoginUnavailableError) and exc.__cause__ else ""
     return str(exc.args[-1]).rstrip(".") + cause

@@ -1,9 +1,9 @@
-"""The template's Schema resource: migrates the database as a step of a deployment, and fails it with a reason.
+"""The template's Schema resource: migrates the database during a deployment, and fails the deployment with a reason.
 
-It also returns a fingerprint of the settings that it is given, which CloudFormation cannot compute itself.
+It also returns a fingerprint of the settings, which CloudFormation cannot compute.
 
-CloudFormation invokes the function, ends its own part, and waits for an answer at a signed URL. So whatever happens
-here, an answer is sent; a deployment that gets none waits for as long as ServiceTimeout says.
+CloudFormation invokes the function and then waits for an answer at a signed URL. So this module always sends an answer.
+Without one, the deployment waits until ServiceTimeout.
 """
 
 import hashlib
@@ -26,17 +26,17 @@ from lending.config import InvalidSettingError, Settings
 from lending.observability import logger
 
 SECONDS_TO_ANSWER = 15
-"""Kept back of the function's time, so that a migration that takes too long can still be told."""
+"""Held back from the function's time, so that a migration that takes too long can still be reported."""
 MAX_REASON = 2000
 """CloudFormation drops answers of more than 4 KiB."""
 FINGERPRINT_DIGITS = 16
 ANSWER_ATTEMPTS = 3
 ANSWER_TIMEOUT_SECONDS = 4
 SHORT_TIMEOUTS = {"connect_timeout": 2, "read_timeout": 2, "write_timeout": 2}
-"""In seconds, for what must not use up the time to answer."""
+"""Seconds for calls that must not use up the time to answer."""
 
 FORESEEN = (MigrationError, InvalidSettingError, LoginUnavailableError, pymysql.MySQLError)
-"""What went wrong is plain from their message; anything else is looked up in the log."""
+"""The messages of these say what went wrong. For any other error, the log has the details."""
 
 
 class OutOfTimeError(MigrationError):
@@ -47,12 +47,12 @@ def lambda_handler(event: dict[str, Any], context: Any) -> None:
     """Carry out one request of CloudFormation and answer it.
 
     Raises:
-        OSError: The answer could not be sent; Lambda then tries the whole again.
+        OSError: The answer could not be sent. Lambda then invokes the function again.
     """
     try:
-        # A stack that goes leaves its database to the deletion policy, and never undoes a migration.
+        # The deletion policy decides about a deleted stack's database. Migrations are never undone.
         applied = [] if event["RequestType"] == "Delete" else _brought_up_to_date(event, context)
-    except Exception as exc:  # noqa: BLE001 - whatever it is, somebody waits for the answer
+    except Exception as exc:  # noqa: BLE001 - CloudFormation waits for an answer in any case
         logger.exception("The schema could not be brought up to date")
         _answer(event, "FAILED", _reason(exc, context))
     else:
@@ -74,13 +74,13 @@ def _brought_up_to_date(event: dict[str, Any], context: Any) -> list[str]:
         except UnknownMigrationError as exc:
             if event["RequestType"] == "Create":
                 raise
-            # A deployment that failed later on is being rolled back. The schema stays, and the stack must not be stuck.
+            # A deployment that failed later is rolling back. The schema stays, and the stack must not get stuck.
             logger.warning("The database is ahead of this version", extra={"reason": str(exc)})
             return []
 
 
 def _stop(thread_id: int, settings: Settings) -> None:
-    """End a statement that goes on: the server does not notice that its client has left, and keeps the lock for it."""
+    """End a running statement. The server does not notice that its client has left, and would keep the lock."""
     try:
         with connect(settings, **SHORT_TIMEOUTS) as connection, connection.cursor() as cursor:
             cursor.execute("KILL %s", (thread_id,))
@@ -90,7 +90,7 @@ def _stop(thread_id: int, settings: Settings) -> None:
 
 @contextmanager
 def _time_limit(seconds: float) -> Iterator[None]:
-    """Raise OutOfTimeError in whatever runs when the seconds are over."""
+    """Raise OutOfTimeError in the running code after this many seconds."""
 
     def over(_signal: int, _frame: FrameType | None) -> NoReturn:
         raise OutOfTimeError("the function's time was over; deploy again, and it goes on where it was")
@@ -105,7 +105,7 @@ def _time_limit(seconds: float) -> Iterator[None]:
 
 
 def _reason(exc: Exception, context: Any) -> str:
-    """Return the failure in words: CloudFormation shows them beside the resource, to whoever deploys."""
+    """Return the failure in words. CloudFormation shows them beside the resource."""
     where = f"log group {context.log_group_name}, stream {context.log_stream_name}"
     if not isinstance(exc, FORESEEN):
         return f"{type(exc).__name__}; see {where}"
@@ -117,7 +117,7 @@ def _reason(exc: Exception, context: Any) -> str:
 
 
 def _fingerprint(event: dict[str, Any]) -> str:
-    """Return what tells one set of settings from another: the template publishes a version whenever it changes."""
+    """Return a fingerprint of the settings. The template publishes a new version whenever it changes."""
     settings = event["ResourceProperties"].get("Settings")
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:FINGERPRINT_DIGITS]
 

@@ -1,9 +1,9 @@
 """Apply the numbered migrations in this folder that a database has not had yet: `python -m db.migrate`.
 
-A file NNNN_what_it_does.sql holds statements that each end with a semicolon at the end of a line. It is applied once,
-in order, and never edited afterwards: its checksum is kept with its number. DDL commits by itself in MySQL, so each
-statement is noted before and after: a migration that failed goes on, once the cause is gone, at the statement that
-failed, and one that was killed at the statement that it was killed in, whether that had been done or not.
+A file NNNN_what_it_does.sql holds statements that each end with a semicolon at the end of a line. Files are applied
+once, in order. A file that was applied must never be edited: its checksum is kept with its number. DDL commits by
+itself in MySQL, so each statement is recorded before and after it runs. A migration that failed continues at the
+statement that failed. One that was killed continues at the statement that was running, even if that one was done.
 """
 
 import hashlib
@@ -60,17 +60,17 @@ NEEDS_TRIGGER = "this account needs the TRIGGER privilege on the database: GRANT
 
 
 class MigrationError(Exception):
-    """The schema cannot be brought up to date; the message says why."""
+    """The schema cannot be migrated; the message says why."""
 
 
 class UnknownMigrationError(MigrationError):
-    """The database has had a migration of a newer version than this one."""
+    """The database has a migration that is newer than this version's."""
 
 
 def migrate(connection: "pymysql.Connection[Cursor]", folder: Path = FOLDER) -> list[str]:
-    """Bring the connection's database up to date and return the names of the migrations applied.
+    """Migrate the connection's database and return the names of the migrations that were applied.
 
-    Two runs at once wait for each other.
+    Two runs at the same time wait for each other.
 
     Raises:
         MigrationError: An applied file was edited or is gone, or a statement fails.
@@ -84,7 +84,7 @@ def migrate(connection: "pymysql.Connection[Cursor]", folder: Path = FOLDER) -> 
 
 
 def _apply(connection: "pymysql.Connection[Cursor]", path: Path) -> bool:
-    """Apply what is left of one migration; return whether anything was."""
+    """Apply the rest of one migration; return whether there was any."""
     version = _version(path)
     with connection.cursor() as cursor:
         cursor.execute(
@@ -102,7 +102,7 @@ def _apply(connection: "pymysql.Connection[Cursor]", path: Path) -> bool:
         for number, statement in enumerate(_statements(path)[done:], start=done + 1):
             cursor.execute("UPDATE schema_migrations SET statements_begun = %s WHERE version = %s", (number, version))
             connection.commit()
-            connection.begin()  # so that anything but DDL counts together with its note
+            connection.begin()  # so that a statement other than DDL commits together with its record
             try:
                 cursor.execute(statement)
             except pymysql.MySQLError as exc:
@@ -110,7 +110,7 @@ def _apply(connection: "pymysql.Connection[Cursor]", path: Path) -> bool:
                     raise MigrationError(f"{path.name}, statement {number}: {_why(exc)}") from exc
             cursor.execute("UPDATE schema_migrations SET statements_done = %s WHERE version = %s", (number, version))
             connection.commit()
-        # The checksum again: a file that broke off may have been mended since.
+        # The checksum again, because somebody may have corrected a file that broke off.
         cursor.execute(
             "UPDATE schema_migrations SET finished_at = CURRENT_TIMESTAMP, checksum = %s WHERE version = %s",
             (_checksum(path), version),
@@ -145,7 +145,7 @@ def _refuse_rewritten_history(connection: "pymysql.Connection[Cursor]", folder: 
             raise MigrationError(f"{path.name} and {files[_version(path)].name} have the same number")
         files[_version(path)] = path
     with connection.cursor() as cursor:
-        # An unfinished file may be mended, but not before the statement that failed; its author knows.
+        # Its author may correct an unfinished file, but only from the statement that failed.
         cursor.execute("SELECT version, name, checksum FROM schema_migrations WHERE finished_at IS NOT NULL")
         for version, name, checksum in cursor.fetchall():
             if version not in files:
@@ -165,7 +165,9 @@ def _alone(connection: "pymysql.Connection[Cursor]") -> Iterator[None]:
         try:
             yield
         finally:
-            with suppress(pymysql.MySQLError):  # a lost connection has released it, and has a cause worth hearing
+            with suppress(
+                pymysql.MySQLError
+            ):  # a lost connection has released the lock, and its own error matters more
                 cursor.execute(f"SELECT RELEASE_LOCK({LOCK_NAME})")
 
 

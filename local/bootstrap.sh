@@ -80,7 +80,7 @@ make_environment() { # FOLDER
     "$python" -m venv --clear "$1"
 }
 
-# One at a time: `make test` and `make check` may start together. A lock whose owner is gone is nobody's.
+# One at a time: `make test` and `make check` may start together. A lock whose owner has ended does not count.
 take_lock() {
     until mkdir .local/bootstrap.lock 2>/dev/null; do
         owner=$(cat .local/bootstrap.lock/pid 2>/dev/null || true)
@@ -104,7 +104,7 @@ sam | checkov | clients) folder=.local/$1 requirements=requirements-$1.txt ;;
 esac
 stamp=$folder/stamp
 # Scripts in an environment hold its absolute path, so a checkout that moved needs a new one.
-wanted="$PWD $(cat local/bootstrap.sh pyproject.toml layers/common/requirements.txt tests/clients/package-lock.json $requirements | cksum)"
+wanted="$PWD $(cat local/bootstrap.sh pyproject.toml layers/common/requirements.in tests/clients/package-lock.json $requirements | cksum)"
 if up_to_date; then exit 0; fi
 
 mkdir -p .local

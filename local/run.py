@@ -1,8 +1,8 @@
 """Serves the API on a laptop, with a sample portfolio in it: `python -m local.run`.
 
-It uses the MySQL and Redis that DB_* and REDIS_* name; `make run` starts private ones around it. The schema is brought
-up to date, the sample portfolio goes into an empty database only, and then gunicorn serves until Ctrl-C or SIGTERM.
-PORT, WORKERS and LAMBDA_LOG change how.
+It uses the MySQL and Redis that DB_* and REDIS_* name. `make run` starts private ones around it. It migrates the
+schema, loads the sample portfolio into an empty database only, and serves with gunicorn until Ctrl-C or SIGTERM. PORT,
+WORKERS and LAMBDA_LOG change how it serves.
 """
 
 import os
@@ -28,7 +28,7 @@ HOST = "127.0.0.1"
 MAX_PORT = 65535
 LAMBDA_LOG = ".local/lambda.log"
 
-# What template.yaml sets beside the stores, which DB_* and REDIS_* name; here one process is both functions.
+# template.yaml sets these beside DB_* and REDIS_*. Here one process runs both functions.
 FUNCTION_ENVIRONMENT = {
     "LOG_LEVEL": "INFO",
     "POWERTOOLS_METRICS_NAMESPACE": "Lending",
@@ -45,7 +45,7 @@ class Options:
     """How to serve, from the environment."""
 
     port: int
-    """0 lets the system choose a free one."""
+    """0: the system chooses a free one."""
     workers: int
     """Processes, each of which answers one request at a time."""
     lambda_log: Path
@@ -88,7 +88,7 @@ def prepare_database(settings: Settings) -> None:
         connection = connect(settings)
     except (LoginUnavailableError, pymysql.MySQLError) as exc:
         raise StartError(
-            f"No database: {why_none(exc)}. Mend the DB_* variables, or unset DB_HOST to have a private one."
+            f"No database: {why_none(exc)}. Correct the DB_* variables, or unset DB_HOST to get a private one."
         ) from exc
 
     with connection:
@@ -108,20 +108,20 @@ def serve(listener: socket.socket, options: Options) -> None:
     """
     try:
         options.lambda_log.parent.mkdir(parents=True, exist_ok=True)
-        options.lambda_log.write_bytes(b"")  # the log of this run alone; it would grow for ever
+        options.lambda_log.write_bytes(b"")  # keeps only this run's lines; otherwise the file grows without end
     except OSError as exc:
         raise StartError(f"Cannot write LAMBDA_LOG={options.lambda_log}: {exc.strerror}.") from exc
     os.environ.update(FUNCTION_ENVIRONMENT | os.environ, LAMBDA_LOG=str(options.lambda_log))
 
     config = ["--config", "python:local.front.gunicorn_conf", "--workers", str(options.workers)]
     sys.argv = ["gunicorn", *config, "--bind", f"fd://{listener.detach()}"]
-    # As `python -m gunicorn`, but in this process: whoever stops it stops all of it.
+    # Like `python -m gunicorn`, but in this process, so that stopping it stops everything.
     runpy.run_module("gunicorn", run_name="__main__")
 
 
 def main() -> None:
     """Serve until stopped."""
-    # Until gunicorn takes over, Ctrl-C ends this at once and without a traceback; MySQL rolls back what was under way.
+    # Until gunicorn takes over, Ctrl-C ends this at once without a traceback. MySQL rolls back unfinished work.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         options = Options.from_env(os.environ)

@@ -1,1 +1,1 @@
-"""What tests, protocol harnesses and benchmarks share: fakes, proxies, real handlers and real databases."""
+"""Code that tests, protocol harnesses and benchmarks share: fakes, proxies, real handlers and real databases."""

@@ -1,4 +1,4 @@
-"""CloudFormation as a custom resource sees it: a request in an event, and an answer awaited at a signed URL."""
+"""Plays CloudFormation for a custom resource: sends a request in an event, and waits for the answer at a URL."""
 
 import json
 import threading
@@ -20,7 +20,7 @@ class CloudFormation:
     answers: list[dict[str, Any]] = field(default_factory=list)
     content_types: list[str | None] = field(default_factory=list)
     refuse: int = 0
-    """How many of the next answers are refused."""
+    """How many of the next answers it refuses."""
 
     def event(self, kind: str, settings: Sequence[str] = ()) -> dict[str, Any]:
         """Return a request of this kind, for functions with these settings."""
@@ -37,7 +37,7 @@ class CloudFormation:
     def request(
         self, kind: str = "Create", *, settings: Sequence[str] = (), context: LambdaContext | None = None
     ) -> dict[str, Any]:
-        """Have the resource carry out a request, in this process; return its answer."""
+        """Have the resource carry out a request in this process; return its answer."""
         context = context or LambdaContext("MigrateFunction", timeout_seconds=900)
         custom_resource.lambda_handler(self.event(kind, settings), context)
         return self.answers[-1]

@@ -1,4 +1,4 @@
-"""Real databases for tests and harnesses: how to reach one, how to fill it, one for a purpose."""
+"""Real databases for tests and harnesses: connects to one, fills it, and makes new ones."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +13,7 @@ from testkit.fakes import Customer, Loan
 
 
 def connect(environment: Mapping[str, str]) -> "pymysql.Connection[Cursor]":
-    """Connect to the server that DB_* variables name; in autocommit."""
+    """Connect to the server that the DB_* variables name, with autocommit."""
     return pymysql.connect(
         host=environment["DB_HOST"],
         port=int(environment["DB_PORT"]),
@@ -26,7 +26,7 @@ def connect(environment: Mapping[str, str]) -> "pymysql.Connection[Cursor]":
 
 @dataclass(frozen=True)
 class Database:
-    """A migrated database and a connection of the test's own to it."""
+    """A migrated database and the test's own connection to it."""
 
     environment: dict[str, str]
     connection: "pymysql.Connection[Cursor]"
@@ -60,7 +60,7 @@ class Database:
 
 @contextmanager
 def own_database(mysql_environment: dict[str, str], purpose: str) -> Iterator[Database]:
-    """Give a new, empty database of this process for a purpose, and drop it in the end."""
+    """Make a new, empty database of this process for a purpose, and drop it at the end."""
     name = f"{mysql_environment['DB_NAME']}_{purpose}_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
     with connect(mysql_environment) as server, server.cursor() as cursor:
         cursor.execute(f"DROP DATABASE IF EXISTS {name}")

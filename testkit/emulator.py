@@ -1,7 +1,7 @@
-"""Run a built function as Lambda does, without Docker: AWS's Runtime Interface Emulator and its real runtime client.
+"""Runs a built function as Lambda does, without Docker, in AWS's Runtime Interface Emulator.
 
-The emulator ships inside aws-sam-cli, for Linux alone. It stands between HTTP and the Runtime API, which awslambdaric
-asks for the next event, as it does in the managed runtime.
+The emulator comes with aws-sam-cli, only for Linux. It turns HTTP calls into events of the Runtime API. awslambdaric,
+the real runtime client, asks that API for the next event, as in the managed runtime.
 """
 
 import http.client
@@ -29,11 +29,11 @@ STOP_TIMEOUT_SECONDS = 5
 
 
 class FunctionError(Exception):
-    """The function raised, timed out or could not be loaded; the message is the emulator's answer."""
+    """The function raised, timed out or did not load; the message comes from the emulator."""
 
 
 class Emulator:
-    """One execution environment of a built function. One call at a time: a second one, overlapping, would end it."""
+    """One execution environment of a built function. It takes one call at a time; a second one would end it."""
 
     def __init__(
         self,
@@ -48,17 +48,17 @@ class Emulator:
 
         Args:
             function: The function's name in the template.
-            environment: Its variables. Nothing of this process's own environment reaches it.
-            build: The folder where `sam build` left its work.
+            environment: Its variables. It sees nothing of this process's own environment.
+            build: The folder that `sam build` wrote.
             handler: Module and name of its handler.
-            timeout_seconds: What the template gives it.
+            timeout_seconds: The function's timeout in the template.
         """
         self._handler = handler
         self._timeout_seconds = timeout_seconds
         self._folder = build / function
         self._environment = {
             "PATH": os.defpath,
-            # The layer wins over this Python's own packages, as /opt/python does over the runtime's.
+            # The layer comes before this Python's own packages, as /opt/python comes before the runtime's.
             "PYTHONPATH": str(build / "CommonLayer/python"),
             "AWS_LAMBDA_FUNCTION_NAME": function,
             "AWS_LAMBDA_FUNCTION_TIMEOUT": str(timeout_seconds),
@@ -69,7 +69,7 @@ class Emulator:
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
-        """Start it; the function itself is loaded by the first call."""
+        """Start it. The first call loads the function itself."""
         self._port = _free_port()
         command = [
             str(_emulator()),
@@ -94,7 +94,7 @@ class Emulator:
         self._log.close()
 
     def invoke(self, event: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what the function answers to an event; nothing is an empty answer.
+        """Return the function's answer to an event; no answer is an empty one.
 
         Raises:
             FunctionError: It did not answer.
@@ -114,7 +114,7 @@ class Emulator:
         return dict(response)
 
     def log(self) -> str:
-        """Return what the function and the emulator have printed."""
+        """Return the output of the function and the emulator."""
         self._log.seek(0)
         return self._log.read().decode()
 

@@ -1,4 +1,4 @@
-"""Execution environments as Lambda has them: processes with their own connections, one request at a time each."""
+"""Execution environments like Lambda's: processes with their own connections that answer one request at a time."""
 
 import multiprocessing
 import os
@@ -25,9 +25,9 @@ STDOUT = 1
 """The file descriptor to which the handlers log."""
 
 ANSWER_TIMEOUT_SECONDS = 30
-"""Far above the function's time: who waits longer has found a handler that hangs."""
+"""Far above the function's time. A longer wait means that a handler hangs."""
 
-_starting = threading.Lock()  # multiprocessing keeps a list of children that threads must not change at once
+_starting = threading.Lock()  # multiprocessing has a list of children that threads must not change at the same time
 
 
 class EnvironmentKilledError(Exception):
@@ -35,7 +35,7 @@ class EnvironmentKilledError(Exception):
 
 
 class Environment:
-    """One process that does what it is asked, in order, until it is killed."""
+    """A process that carries out calls in order, until it is killed."""
 
     def __init__(self, stores: Mapping[str, str]) -> None:
         """Start the process, with these variables DB_* and REDIS_* in its environment."""
@@ -47,13 +47,13 @@ class Environment:
         self._killed = False
 
     def begin(self, function: Callable[..., object], *args: object) -> None:
-        """Have the process call a function of a module; both must be importable there."""
+        """Have the process call a function of a module that it can import."""
         with self._end_told_apart():
-            # Not send(): when it fails, the buffer that it made is not collected in silence.
+            # Not send(): if it fails, Python complains about the buffer that it leaves behind.
             self._pipe.send_bytes(pickle.dumps((function, args)))
 
     def result(self) -> Any:
-        """Wait for what the function returned.
+        """Wait for the function's return value.
 
         Raises:
             EnvironmentKilledError: The process was killed first.
@@ -86,7 +86,7 @@ class Environment:
 
     @contextmanager
     def _end_told_apart(self) -> Iterator[None]:
-        """Tell the end that kill() made from one that nobody asked for, which passes as the error that it is."""
+        """Turn the end that kill() caused into its own error. Any other error passes unchanged."""
         try:
             yield
         except (EOFError, OSError) as exc:
@@ -97,23 +97,22 @@ class Environment:
 
 @contextmanager
 def environments(count: int, stores: Mapping[str, str]) -> Iterator[list[Environment]]:
-    """Start so many environments on the same stores."""
+    """Start this many environments on the same stores."""
     with ExitStack() as stack:
         yield [stack.enter_context(Environment(stores)) for _ in range(count)]
 
 
 def create_loan(body: Mapping[str, object], key: str | None) -> Answer:
-    """POST /create-loan; to be called in an environment."""
+    """Send POST /create-loan. An environment calls this."""
     return Service().post("/create-loan", body, {} if key is None else {"idempotency-key": key})
 
 
 def _serve(pipe: "Connection[Any, Any]", stores: Mapping[str, str]) -> None:
-    """Call what is asked for and send back what it returns, until the other end is gone."""
+    """Carry out each call and send back its return value, until the other end is gone."""
     os.environ.update(stores)
     with (
         Path(os.devnull).open("w", encoding="utf-8") as nowhere,
-        # With a server that has a certificate, the driver would encrypt of its own accord, and no proxy could tell a
-        # COMMIT from the rest.
+        # If the server has a certificate, the driver encrypts by default, and no proxy could recognise a COMMIT.
         patch.object(pymysql, "connect", partial(pymysql.connect, ssl_disabled=True)),
     ):
         os.dup2(nowhere.fileno(), STDOUT)

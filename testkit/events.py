@@ -1,4 +1,4 @@
-"""Events as API Gateway would send them (payload format 2.0), with any body."""
+"""Makes events as API Gateway sends them (payload format 2.0), with any body."""
 
 import base64
 import json
@@ -11,7 +11,7 @@ EVENT_FILES = {"/check-eligibility": "check_eligibility.json", "/create-loan": "
 
 
 def post_event(path: str, body: str | bytes | None, **headers: str) -> dict[str, Any]:
-    """Return the event of a POST; a body of bytes goes in base64, as the gateway sends what is no text."""
+    """Return the event of a POST. A body of bytes goes in base64, as the gateway sends bodies that are not text."""
     event: dict[str, Any] = json.loads((EVENTS / EVENT_FILES[path]).read_text(encoding="utf-8"))
     del event["body"]
     event["headers"] |= headers

@@ -1,4 +1,4 @@
-"""The ports in memory: what the rules say of loans in plain Python, and a cache that follows the protocol."""
+"""The ports in memory: the loan rules in plain Python, and a cache that follows the protocol."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,7 +20,7 @@ KEYSPACE = Keyspace(database=0, prefix="", mark="test")
 
 
 class Loan(NamedTuple):
-    """A row of the table loans, as far as the rules read it."""
+    """The columns of the table loans that the rules read."""
 
     loan_amount: Decimal
     tenure: int
@@ -32,7 +32,7 @@ class Loan(NamedTuple):
 
 
 class Customer(NamedTuple):
-    """A row of the table customers, as far as the rules read it."""
+    """The columns of the table customers that the rules read."""
 
     monthly_salary: Decimal
     approved_limit: Decimal
@@ -40,7 +40,7 @@ class Customer(NamedTuple):
 
 
 def a_loan(**fields: Any) -> Loan:
-    """Return a loan that was repaid long ago, but for what `fields` say."""
+    """Return a loan that was repaid long ago; `fields` changes it."""
     repaid = Loan(
         loan_amount=Decimal(100000),
         tenure=12,
@@ -54,7 +54,7 @@ def a_loan(**fields: Any) -> Loan:
 
 
 def credit_record(customer_id: int, customer: Customer, loans: list[Loan], today: date) -> CreditRecord:
-    """Return what the store's one SELECT is meant to return."""
+    """Return what the store's one SELECT should return."""
     current = [loan for loan in loans if loan.status in {"APPROVED", "PENDING"} and loan.end_date >= today]
     return CreditRecord(
         customer_id=customer_id,
@@ -74,7 +74,7 @@ def credit_record(customer_id: int, customer: Customer, loans: list[Loan], today
 
 @dataclass
 class FakeLoanStore:
-    """LoanStore in memory; `away` makes it unavailable, `reads` counts the records it gave."""
+    """LoanStore in memory. `away` makes it unavailable, `reads` counts the records that it returned."""
 
     customers: dict[int, Customer] = field(default_factory=dict)
     loans: dict[int, list[Loan]] = field(default_factory=dict)
@@ -105,7 +105,7 @@ class FakeLoanStore:
 
 
 class FakeTransaction:
-    """LoanTransaction in memory: its loans count once it is committed."""
+    """LoanTransaction in memory. Its loans count after its commit."""
 
     def __init__(self, store: FakeLoanStore) -> None:
         self._store = store
@@ -117,11 +117,11 @@ class FakeTransaction:
         if customer_id not in self._store.customers:
             raise CustomerNotFoundError(customer_id)
 
-    def credit_record(self, customer_id: int, today: date) -> CreditRecord:
-        return self._store.credit_record(customer_id, today).record
-
-    def result_of_key(self, idempotency_key: bytes) -> EarlierResult | None:
-        return next((a for r, a in self._store.answers if r.idempotency_key == idempotency_key), None)
+    def read(self, request: LoanRequest, today: date) -> tuple[EarlierResult | None, CreditRecord]:
+        earlier = next(
+            (a for r, a in self._store.answers if set(r.idempotency_keys) & set(request.idempotency_keys)), None
+        )
+        return earlier, self._store.credit_record(request.application.customer_id, today).record
 
     def result_of_request(self, customer_id: int, request_id: str) -> EarlierResult | None:
         made = (answer for request, answer in self._store.answers if request.request_id == request_id)

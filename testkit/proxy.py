@@ -1,4 +1,4 @@
-"""A TCP proxy on the loopback interface that can refuse, freeze, delay, garble, lose and cut what passes through it."""
+"""A TCP proxy on the loopback interface that can refuse, freeze, delay, garble, lose and cut traffic."""
 
 import select
 import socket
@@ -19,11 +19,11 @@ RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER: on, for 0 seconds
 
 
 class Action(Enum):
-    """What becomes of the bytes that arrived in one piece: one request or one reply, unless it is a long one."""
+    """The fate of a piece: bytes that arrived together, usually one request or one reply."""
 
     PASS = auto()
     DROP = auto()
-    """They are lost on the way."""
+    """The piece is lost on the way."""
     CUT = auto()
     """The connection is reset instead."""
     DROP_REPLY = auto()
@@ -51,15 +51,14 @@ class _Mode:
 
 
 class Proxy:
-    """Listens on `port` of HOST and passes everything on to a server, until told otherwise.
+    """Listens on `port` of HOST and forwards everything to a server.
 
-    Each of pass_on(), refuse(), freeze(), delay(), answer() and cut_replies() ends what another of them began. The
-    hooks `on_request` and `on_reply` decide about each piece; they run in the thread of its connection, which waits
-    for them.
+    pass_on(), refuse(), freeze(), delay(), answer() and cut_replies() each replace the previous one. The hooks
+    `on_request` and `on_reply` decide about each piece. They run in the thread of its connection, which waits for them.
     """
 
     def __init__(self, host: str, port: int) -> None:
-        """Take where the server listens."""
+        """Take the address where the server listens."""
         self.on_request: Hook = pass_all
         self.on_reply: Hook = pass_all
         self._server = (host, port)
@@ -72,32 +71,32 @@ class Proxy:
         self.pass_on()
 
     def pass_on(self) -> None:
-        """Pass everything on, first of all what freeze() held back."""
+        """Forward everything, beginning with what freeze() held back."""
         self._switch(_Mode())
 
     def refuse(self) -> None:
         """Reset the open connections and refuse new ones."""
         self.close()
-        self._listener = _bound(self.port)  # refuses while it does not listen, and keeps the port ours
+        self._listener = _bound(self.port)  # does not listen, and so refuses, but keeps the port
 
     def freeze(self) -> None:
-        """Accept connections and hold everything back, as a host that hangs."""
+        """Accept connections and hold everything back, like a host that hangs."""
         self._switch(_Mode(frozen=True))
 
     def delay(self, seconds: float) -> None:
-        """Hold every reply back for so long."""
+        """Hold every reply back for this long."""
         self._switch(_Mode(delay_seconds=seconds))
 
     def answer(self, garbage: bytes) -> None:
-        """Pass no request on, and answer each with these bytes."""
+        """Forward no request, and answer each with these bytes."""
         self._switch(_Mode(garbage=garbage))
 
     def cut_replies(self, after_bytes: int) -> None:
-        """Let so many bytes of a reply pass, then reset its connection."""
+        """Let this many bytes of a reply pass, then reset its connection."""
         self._switch(_Mode(cut_after_bytes=after_bytes))
 
     def lead_to(self, host: str, port: int) -> None:
-        """Lead new connections to another server, and reset those that are open, as a failover does."""
+        """Connect new clients to another server and reset the open connections, as a failover does."""
         self._server = (host, port)
         self.refuse()
         self.pass_on()
@@ -145,7 +144,7 @@ class Proxy:
         del self._relays[client]
 
     def _relay(self, client: socket.socket, server: socket.socket) -> None:
-        """Pass pieces on until one side closes or the client is to be reset."""
+        """Forward pieces until one side closes or the client must be reset."""
         fate_of_reply: Action | None = None
         while True:
             for source in select.select([client, server], [], [])[0]:

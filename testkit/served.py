@@ -1,4 +1,4 @@
-"""The API as `make run` serves it, for a test's own use, and a client that sends what better ones refuse to."""
+"""The API as `make run` serves it, for a test of its own, and a client that also sends malformed requests."""
 
 import http.client
 import os
@@ -16,19 +16,19 @@ ROOT = Path(__file__).parents[1]
 
 START_SECONDS = 60
 STOP_SECONDS = 20
-# Above the time that the functions have: who waits for longer has found something.
+# Longer than the functions may run. A longer wait is a bug.
 TIMEOUT_SECONDS = 15
 
 
 class HttpRequest(NamedTuple):
-    """A request as it goes on the wire; Host and the framing of the body come by themselves."""
+    """A request as it goes on the wire. Host and the body's framing are added."""
 
     method: str
     target: str
     headers: list[tuple[str, str]]
     body: bytes
     chunked: bool
-    """Whether the body goes in chunks, its length unknown beforehand."""
+    """Whether the body goes in chunks, without its length."""
 
 
 @contextmanager
@@ -36,7 +36,7 @@ def served(stores: Mapping[str, str], folder: Path) -> Iterator[str]:
     """Serve the API on these stores (variables DB_* and REDIS_*) and yield its address."""
     environment = {**os.environ, **stores, "PORT": "0", "LAMBDA_LOG": str(folder / "lambda.log")}
     command = [sys.executable, "-m", "local.run"]
-    # A file, not a pipe: the server writes a line for each request, and nobody would read them.
+    # A file, not a pipe: the server writes a line per request, and nobody would read the pipe.
     log = folder / "served.log"
     with (
         log.open("w", encoding="utf-8") as output,
@@ -53,7 +53,7 @@ def served(stores: Mapping[str, str], folder: Path) -> Iterator[str]:
 
 
 def _address(server: "subprocess.Popen[bytes]", log: Path) -> str:
-    """Wait until the server says where it is ready."""
+    """Wait until the server prints its address."""
     give_up = time.monotonic() + START_SECONDS
     while server.poll() is None and time.monotonic() < give_up:
         if ready := re.search(r"^Ready on (http://[\w.:]+\w)", log.read_text(encoding="utf-8"), re.MULTILINE):
@@ -63,7 +63,7 @@ def _address(server: "subprocess.Popen[bytes]", log: Path) -> str:
 
 
 def send(address: str, request: HttpRequest) -> dict[str, Any]:
-    """Send a request on a connection of its own; return the answer in the shape in which a handler returns it."""
+    """Send a request on its own connection; return the response in the form of a handler's response."""
     connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=TIMEOUT_SECONDS)
     try:
         connection.putrequest(request.method, request.target, skip_accept_encoding=True)

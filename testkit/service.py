@@ -27,7 +27,7 @@ APPLICATION = {"loan_amount": 100000, "interest_rate": 10, "tenure": 12}
 
 @dataclass(frozen=True)
 class Answer:
-    """What a handler answered."""
+    """A handler's response."""
 
     status: int
     headers: dict[str, str]
@@ -50,14 +50,14 @@ class Service:
     def create(
         self, customer_id: int, *, key: str | None = None, caller: dict[str, Any] | None = None, **fields: object
     ) -> Answer:
-        """POST /create-loan, with an Idempotency-Key and as the caller that the gateway has made out, if any."""
+        """POST /create-loan, optionally with an Idempotency-Key and the caller that the gateway has identified."""
         headers = {} if key is None else {"idempotency-key": key}
         return self.post("/create-loan", {"customer_id": customer_id} | APPLICATION | fields, headers, caller)
 
     def post(
         self, path: str, body: object, headers: Mapping[str, str] | None = None, caller: dict[str, Any] | None = None
     ) -> Answer:
-        """Post a body, as JSON unless it is text already."""
+        """Post a body, as JSON if it is not text already."""
         text = body if isinstance(body, str) else json.dumps(body, default=_number)
         event = post_event(path, text, **(headers or {}))
         if caller is not None:
@@ -69,14 +69,14 @@ class Service:
 def use_patience(monkeypatch: pytest.MonkeyPatch, patience: Patience) -> None:
     """Let the service wait for so long, from now on; adapters that are there keep what else they know."""
     monkeypatch.setattr(wiring, "patience", patience)
-    for factory in (wiring.database, wiring.redis_connection, wiring.refresh_connection):
+    for factory in (wiring.database, wiring.lending_database, wiring.redis_connection, wiring.refresh_connection):
         if factory.cache_info().currsize:
             monkeypatch.setattr(factory(), "_patience", patience)
 
 
 @contextmanager
 def wired(environment: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Wire the handlers anew by these variables, as a fresh execution environment would be."""
+    """Wire the handlers anew with these variables, as in a fresh execution environment."""
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     wiring.close()

@@ -1,4 +1,4 @@
-"""template.yaml as Python values, its short-form functions in their long form: `!Ref X` is {"Ref": "X"}."""
+"""Reads template.yaml as Python values, with functions in their long form: `!Ref X` is {"Ref": "X"}."""
 
 import re
 from functools import cache

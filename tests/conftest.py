@@ -1,4 +1,4 @@
-"""Real servers for the tests that want them, and the handlers wired to these."""
+"""Real servers for the tests that need them, and handlers that use these servers."""
 
 import os
 import signal
@@ -34,7 +34,7 @@ def server_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def mysql_environment(server_folder: Path) -> Iterator[dict[str, str]]:
-    """The variables DB_* of the server that the tests were given, else of a private one."""
+    """The variables DB_* of the given server, or of a private one if none was given."""
     with ExitStack() as stack:
         given = dict(os.environ)
         if "DB_HOST" not in given:
@@ -59,7 +59,7 @@ def database(migrated_database: Database) -> Database:
 
 @pytest.fixture(scope="session")
 def session_redis(server_folder: Path) -> Iterator[Server]:
-    """A private Redis of this process: tests flush it, freeze it and look at its statistics."""
+    """A private Redis of this process. Tests flush it, freeze it and read its statistics."""
     with start_redis(server_folder / "redis") as server:
         yield server
 
@@ -74,7 +74,7 @@ def redis_server(session_redis: Server) -> Server:
 
 @pytest.fixture
 def redis_client(redis_server: Server) -> Iterator[redis.Redis]:
-    """A client of the test's own to the same Redis, DB 1."""
+    """The test's own client to the same Redis, DB 1."""
     with redis.Redis(host=redis_server.host, port=redis_server.port, db=1) as client:
         yield client
 

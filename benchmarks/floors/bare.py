@@ -1,4 +1,4 @@
-"""The least a hit can do: one GET by redis-py as it comes, the installment in floats, JSON in and out."""
+"""The minimum for a hit: one GET with redis-py's defaults, the installment in floats, JSON in and out."""
 
 import json
 import os
@@ -14,7 +14,7 @@ client = redis.Redis(
 
 
 def lambda_handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Read the cached score, compute the installment, answer; nothing is checked."""
+    """Read the cached score, compute the installment and answer. Nothing is checked."""
     body = json.loads(event["body"])
     document = json.loads(client.get(f"credit_score:{body['customer_id']}") or "null")
     rate = body["interest_rate"] / 1200

@@ -1,4 +1,4 @@
-"""The least a handler can do: answer."""
+"""The minimum for a handler: an answer."""
 
 from typing import Any
 

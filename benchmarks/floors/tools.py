@@ -1,4 +1,4 @@
-"""The least a hit can do with Powertools' Logger and Metrics, used as their documentation shows."""
+"""The minimum for a hit with Powertools' Logger and Metrics, used as their documentation shows."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ metrics = Metrics(namespace="Floor")
 @logger.inject_lambda_context
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """Do what `bare` does, log a line and count a hit."""
+    """Do the same as `bare`, log a line and count a hit."""
     response = bare.lambda_handler(event, context)
     logger.info("Checked")
     metrics.add_metric(name="CacheHit", unit=MetricUnit.Count, value=1)

@@ -2,6 +2,8 @@
 
 from lending import wiring
 from lending.api import Call, api_operation
+from lending.caller import principal_of
+from lending.decision_record import decision_record
 from lending.requests import parse_application
 from lending.responses import Response, render_eligibility
 from lending.use_cases.check_eligibility import check_eligibility
@@ -9,14 +11,15 @@ from lending.use_cases.check_eligibility import check_eligibility
 
 @api_operation
 def lambda_handler(call: Call) -> Response:
-    """Say whether the customer may borrow what the body asks for, and at what rate."""
+    """Decide whether the customer may borrow what the body asks for, and at what rate."""
     application = parse_application(call.event, wiring.required_scope())
-    decision = check_eligibility(
+    principal, today = principal_of(call.event), wiring.today()
+    decision, profile = check_eligibility(
         application,
         store=wiring.loan_store,
         scores=wiring.score_cache(),
-        today=wiring.today(),
+        today=today,
         cache_use=call.cache_use,
     )
-    call.note(application.customer_id, decision)
+    call.note(decision_record(application, decision, profile, principal=principal, today=today))
     return render_eligibility(application, decision)

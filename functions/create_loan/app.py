@@ -2,6 +2,8 @@
 
 from lending import wiring
 from lending.api import Call, api_operation
+from lending.caller import principal_of
+from lending.decision_record import decision_record
 from lending.requests import parse_loan_request
 from lending.responses import Response, render_loan
 from lending.use_cases.create_loan import create_loan
@@ -9,19 +11,30 @@ from lending.use_cases.create_loan import create_loan
 
 @api_operation
 def lambda_handler(call: Call) -> Response:
-    """Grant the loan that the body asks for, or say why not."""
+    """Make the loan that the body asks for, or decline it with reasons."""
     request = parse_loan_request(call.event, call.request_id, wiring.required_scope())
+    principal, today = principal_of(call.event), wiring.today()
     result = create_loan(
         request,
         store=wiring.loan_store,
         scores=wiring.score_cache(),
-        today=wiring.today(),
+        today=today,
         cache_use=call.cache_use,
         seconds_left=call.seconds_left,
         pause=wiring.pause,
         patience=wiring.patience,
     )
-    call.note(request.application.customer_id, result.decision)
+    call.note(
+        decision_record(
+            request.application,
+            result.decision,
+            result.profile,
+            principal=principal,
+            today=today,
+            loan=result.loan,
+            first_request_id=result.first_request_id,
+        )
+    )
     if not result.replayed:
         call.count("LoanApproved" if result.decision.approved else "LoanDeclined")
     return render_loan(request.application, result)

@@ -1,4 +1,4 @@
-"""The scheduled function that keeps the score cache."""
+"""The scheduled function that refreshes the score cache."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ def lambda_handler(_event: object, context: Any) -> dict[str, int]:
         seconds_left=lambda: context.get_remaining_time_in_millis() / 1000,
     ).run(wiring.pause_between_sweeps)
     for mismatch in report.mismatches:
-        # A broken promise. Whose, and of which day; the amounts are nobody's business in a log.
+        # The score was wrong. The log gets the customer and the day, but no amounts.
         profile = mismatch.profile
         about = {"customer_id": profile.customer_id, "credit_score": profile.credit_score, "as_of": str(profile.as_of)}
         logger.error("A cached profile was not what the store says", extra=about)

@@ -1,8 +1,8 @@
-"""Stands where API Gateway stands in AWS: HTTP in front of the very handlers that Lambda calls.
+"""Does what API Gateway does in AWS: HTTP in front of the same handlers that Lambda calls.
 
-A WSGI application that turns each request into the event of an HTTP API (payload format 2.0), calls the handler of the
-route and turns what it returns into the response. A process imports the handlers when it starts and answers one request
-at a time, as an execution environment of Lambda does; unlike there, the functions share it.
+This WSGI application turns each request into the event of an HTTP API (payload format 2.0), calls the route's handler
+and turns its return value into the response. A process imports the handlers at its start and answers one request at a
+time, like an execution environment of Lambda. Here, all functions share one process.
 
 Source: API Gateway developer guide, "Create AWS Lambda proxy integrations for HTTP APIs" and "Quotas for HTTP APIs".
 """
@@ -37,8 +37,8 @@ ROUTES = {
 
 MAX_BODY_BYTES = 10 * 1024 * 1024
 
-# The guide only says that a "binary" body arrives in base64. A real HTTP API passes text/* and these as text and
-# everything else, a body without a type included, in base64.
+# The guide only says that a "binary" body arrives in base64. A real HTTP API passes text/* and these as text. It passes
+# everything else in base64, also a body without a type.
 TEXT_MEDIA_TYPES = frozenset({"application/json", "application/javascript", "application/xml"})
 
 logger = logging.getLogger(__name__)
@@ -71,7 +71,7 @@ class HttpResponse:
 
     @classmethod
     def of_gateway(cls, status: int, message: str) -> Self:
-        """Return an answer that API Gateway gives by itself."""
+        """Return a response that API Gateway sends by itself."""
         return cls(status, [("content-type", "application/json")], json.dumps({"message": message}).encode())
 
 
@@ -104,13 +104,13 @@ class HttpApi:
         try:
             return to_response(self._routes[route_key].invoke(to_event(environ, body, route_key, request_id)))
         except Exception:
-            # Lambda reports the error to API Gateway, which tells the client nothing about it.
+            # Lambda reports the error to API Gateway, which hides it from the client.
             logger.exception("The function of route %s failed.", route_key)
             return HttpResponse.of_gateway(500, "Internal Server Error")
 
 
 def create_application() -> HttpApi:
-    """Import the handlers and put the API in front of them; each server process calls this once."""
+    """Import the handlers and return the API in front of them; each server process calls this once."""
     functions = {name: LambdaFunction.load(name) for name in ROUTES.values()}
     return HttpApi({route_key: functions[name] for route_key, name in ROUTES.items()})
 
@@ -162,7 +162,7 @@ def to_response(result: object) -> HttpResponse:
     """Return the HTTP response that API Gateway would make of what a function returned.
 
     Raises:
-        Exception: The result names a status code but is no response; API Gateway answers 500.
+        Exception: The value has a status code but is no response; API Gateway answers 500.
     """
     if not isinstance(result, dict) or "statusCode" not in result:
         return HttpResponse(200, [("content-type", "application/json")], json.dumps(result).encode())

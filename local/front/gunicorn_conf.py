@@ -21,18 +21,18 @@ from local.front.lambda_context import TIMEOUT_SECONDS
 
 wsgi_app = "local.front.application:create_application()"
 
-# A function that overruns its time is killed with its process, as in Lambda.
+# A function that exceeds its time is killed with its process, as in Lambda.
 timeout = TIMEOUT_SECONDS
 
-# Whoever stops a laptop's server does not want to wait; what a killed request leaves open, the database rolls back.
+# A developer who stops the server does not want to wait. The database rolls back what a killed request leaves open.
 graceful_timeout = 1
 
-# The terminal shows warnings and one line a request: method, path, status, time and whether the cache had it.
+# The terminal shows warnings and one line per request: method, path, status, time and what the cache said.
 loglevel = "warning"
 accesslog = "-"
 access_log_format = "%(m)s %(U)s %(s)s %(M)s ms %({cache-status}o)s"
 
-# gunicornc has nothing to do here, and one socket in the home folder would be shared by all projects.
+# Nobody uses gunicornc here, and all projects would share its one socket in the home folder.
 control_socket_disable = True
 
 PROBE_USER_AGENT = "readiness probe"
@@ -57,7 +57,7 @@ class Master(Protocol):
 
 
 def on_starting(_server: object) -> None:
-    """Start what stands for the schedule, beside the workers."""
+    """Start the refresh in place of AWS's schedule, beside the workers."""
     command = [sys.executable, "-m", "local.refresh", "--go-on"]
     with Path(os.environ["LAMBDA_LOG"]).open("a", encoding="utf-8") as log:
         _schedule.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log))
@@ -67,11 +67,11 @@ def when_ready(_server: object) -> None:
     """Prepare the master process, before it starts the workers."""
     logging.getLogger("gunicorn.access").addFilter(_is_no_probe)
 
-    # To gunicorn a hang-up means reload; to a laptop it means that the terminal was closed.
+    # gunicorn reloads on a hang-up. On a laptop a hang-up means that the terminal was closed.
     signal.signal(signal.SIGHUP, lambda _signal, _frame: _stop())
 
-    # Whoever started the master may have been killed, and its stores with it. A timer, as a thread would not mix with
-    # the forks to come; workers do not inherit it, and leave when the master does.
+    # The process that started the master may have been killed, and its stores with it. A timer looks for that, because
+    # a thread and the later forks do not mix. Workers do not inherit the timer, and end with the master.
     parent = os.getppid()
     signal.signal(signal.SIGALRM, lambda _signal, _frame: _stop() if os.getppid() != parent else None)
     signal.setitimer(signal.ITIMER_REAL, PARENT_CHECK_SECONDS, PARENT_CHECK_SECONDS)
@@ -96,7 +96,9 @@ def worker_int(_worker: Worker) -> None:
 
 def on_exit(server: Master) -> None:
     """End the schedule, and wait for workers that had to be killed, so that none outlives the master process."""
-    signal.setitimer(signal.ITIMER_REAL, 0)  # Python drops its handlers on its way out; the timer would kill it there
+    signal.setitimer(
+        signal.ITIMER_REAL, 0
+    )  # Python drops its handlers while it exits, and the timer would kill it then
     for schedule in _schedule:
         schedule.terminate()
         schedule.wait()

@@ -1,4 +1,4 @@
-"""Let `sam local` reach servers of this machine: what `make up` leaves for it, beside the servers themselves."""
+"""Lets `sam local` reach the servers of this machine. `make up` uses this beside the servers themselves."""
 
 import json
 import sys
@@ -12,7 +12,7 @@ from local.servers.programs import STATE
 
 SAM_ENV = STATE / "sam-env.json"
 HOST_FROM_CONTAINERS = "host.docker.internal"
-"""Names this machine inside a container: in Docker Desktop by itself, elsewhere by `add_host` in samconfig.toml."""
+"""Names this machine inside a container. Docker Desktop knows it; others learn it by `add_host` in samconfig.toml."""
 
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 HOSTS_AND_PORTS = {"DB_HOST": ("DB_PORT", "3306"), "REDIS_HOST": ("REDIS_PORT", "6379")}
@@ -26,7 +26,7 @@ WITHOUT_A_STACK = {
     "REDIS_SECRET_ID": "",
     "REDIS_TLS": "false",
 }
-"""What the template takes from resources that only a stack has."""
+"""Variables whose values come from resources that only a stack has."""
 
 
 def write_sam_environment(environ: Mapping[str, str], path: Path = SAM_ENV) -> None:
@@ -36,7 +36,7 @@ def write_sam_environment(environ: Mapping[str, str], path: Path = SAM_ENV) -> N
 
 
 def sam_environment(environ: Mapping[str, str]) -> dict[str, dict[str, str]]:
-    """Return the variables of the stores for every function of the template, as they are right in a container."""
+    """Return the variables of the stores for each function of the template, with the values right for a container."""
     variables = {
         name: value for name, value in environ.items() if name.startswith(("DB_", "REDIS_")) or name == SECRETS_URL
     }
@@ -51,7 +51,7 @@ def sam_environment(environ: Mapping[str, str]) -> dict[str, dict[str, str]]:
 
 
 def start_relay(environ: Mapping[str, str], folder: Path) -> LocalProcess | None:
-    """Start what passes containers' connections on to the servers, or return None where nothing is needed.
+    """Start the process that forwards containers' connections to the servers, or return None where none is needed.
 
     Args:
         environ: Variables that name the servers.

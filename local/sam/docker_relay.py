@@ -1,8 +1,8 @@
-"""Let containers reach servers that listen on this machine's loopback address.
+"""Lets containers reach servers that listen only on this machine's loopback address.
 
 On Linux a container sees this machine at the address of Docker's bridge, where servers that are bound to 127.0.0.1 do
-not listen. `python local/sam/docker_relay.py PORT...` listens there on the same ports and passes every connection
-on, until it is stopped. Docker Desktop does this by itself, and has no bridge on this side.
+not listen. `python local/sam/docker_relay.py PORT...` listens there on the same ports and forwards every connection
+until it is stopped. Docker Desktop does this by itself, and has no bridge on this side.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ def bridge_address() -> str | None:
 
 
 async def serve(address: str, ports: list[int]) -> None:
-    """Pass connections to these ports of the address on to the same ports of the loopback address, for ever."""
+    """Forward connections from these ports of the address to the same ports of the loopback address, until stopped."""
     async with contextlib.AsyncExitStack() as listeners:
         for port in ports:
             await listeners.enter_async_context(await asyncio.start_server(_forward, address, port))
@@ -36,7 +36,7 @@ async def _forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
     try:
         server_reader, server_writer = await asyncio.open_connection(LOOPBACK, port)
     except OSError:
-        writer.close()  # nobody listens there: the nearest to a refusal
+        writer.close()  # nobody listens there; a close is the closest thing to a refusal
         return
     await asyncio.gather(_copy(reader, server_writer), _copy(server_reader, writer))
 

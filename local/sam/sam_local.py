@@ -1,4 +1,4 @@
-"""Run the built functions in `sam local` on every sample event, and say whether each is answered as it should be.
+"""Runs the built functions in `sam local` on every sample event, and says whether each response is right.
 
     make sam-local      build, then `sam local invoke` and `sam local start-api` against real servers
 
@@ -33,18 +33,18 @@ HOST = "127.0.0.1"
 PORT = 3001
 START_TIMEOUT_SECONDS = 60
 ANSWER_TIMEOUT_SECONDS = 60
-"""Starting a container is most of it, and the first one makes an image."""
+"""Most of this is the start of a container. The first one also builds an image."""
 
 
 class Answer(NamedTuple):
-    """What the API answered."""
+    """A response of the API."""
 
     status: int
     cache_status: str | None
     body: str
 
     def fits(self, sample: SampleEvent) -> bool:
-        """Print the answer; tell whether it is right, and Redis was within reach if it was asked."""
+        """Print the answer; return whether it is right, and whether Redis was within reach if it was asked."""
         print(f"{sample.name}: {self.status} [{self.cache_status or 'cache not asked'}] {self.body}", flush=True)
         return self.status in sample.statuses and "bypass" not in (self.cache_status or "")
 
@@ -54,7 +54,7 @@ class SamLocal:
 
     def __init__(self, environment_file: Path) -> None:
         """Take the file that tells the functions where the servers are."""
-        # The layer is the same for both; what the machine is runs without emulation.
+        # The layer is the same for both architectures. The machine's own needs no emulation.
         architecture = "arm64" if platform.machine() in {"arm64", "aarch64"} else "x86_64"
         self._options = [
             *("--env-vars", str(environment_file)),
@@ -62,7 +62,7 @@ class SamLocal:
         ]
 
     def invoke(self, sample: SampleEvent) -> Answer:
-        """Return what a fresh container answers to an event."""
+        """Return the response of a fresh container to an event."""
         command = [SAM, "local", "invoke", sample.function, "--event", str(sample.path), *self._options]
         done = subprocess.run(command, capture_output=True, text=True, timeout=ANSWER_TIMEOUT_SECONDS, check=False)
         if done.returncode != 0:
@@ -90,7 +90,7 @@ class SamLocal:
 
 
 def request(sample: SampleEvent) -> Answer:
-    """Return what the served API answers to an event's request."""
+    """Return the response of the served API to an event's request."""
     event = sample.load()
     connection = http.client.HTTPConnection(HOST, PORT, timeout=ANSWER_TIMEOUT_SECONDS)
     headers = {name: value for name, value in event["headers"].items() if name == "content-type"}
@@ -102,7 +102,7 @@ def request(sample: SampleEvent) -> Answer:
 
 
 def main() -> None:
-    """Run all sample events both ways; exit with 1 when any is answered wrongly."""
+    """Run all sample events both ways; exit with 1 if any response is wrong."""
     if shutil.which("docker") is None:
         sys.exit("sam_local: Docker is not installed; `make run` serves the API without it.")
     prepare_database(Settings.from_env(os.environ))

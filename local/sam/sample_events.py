@@ -1,4 +1,4 @@
-"""The request events of `events/`: whom each is for, and how it is answered where the sample portfolio is."""
+"""The request events of `events/`, each with its function and its right statuses on the sample portfolio."""
 
 import json
 from pathlib import Path
@@ -11,9 +11,9 @@ class SampleEvent(NamedTuple):
     """One file of `events/`."""
 
     name: str
-    """The file's, without its ending."""
+    """The file's name, without its ending."""
     function: str
-    """The template's name of the function that answers it."""
+    """The function that answers it, by its name in the template."""
     statuses: frozenset[int]
     """The HTTP statuses that are right."""
 
@@ -42,7 +42,7 @@ SAMPLE_EVENTS = (
     _event("check_eligibility_no_body", CHECK_ELIGIBILITY, 400),
     _event("check_eligibility_not_json", CHECK_ELIGIBILITY, 400),
     _event("check_eligibility_unknown_customer", CHECK_ELIGIBILITY, 404),
-    # Lent, or declined once the customer has borrowed all that the salary carries.
+    # 201 for a loan. 200 for a decline, once the customer has borrowed as much as the salary allows.
     _event("create_loan", CREATE_LOAN, 201, 200),
     _event("create_loan_with_key", CREATE_LOAN, 201, 200),
     _event("create_loan_invalid_fields", CREATE_LOAN, 422),

@@ -13,11 +13,11 @@ from local.servers.server import HOST, Server, accepts_connections, start_on
 
 REGION = "eu-west-1"
 LOGIN = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_DEFAULT_REGION": REGION}
-"""Whatever they are, moto takes them; without any, boto3 would look for them elsewhere."""
+"""moto accepts any credentials. Without these, boto3 would look for real ones."""
 
 
 def start_secrets_manager(folder: Path, port: int | None = None) -> Server:
-    """Start a private Secrets Manager on 127.0.0.1, empty; it forgets everything when it stops.
+    """Start a private, empty Secrets Manager on 127.0.0.1; it forgets everything when it stops.
 
     Args:
         folder: An own folder for its log; made if missing.
@@ -41,7 +41,7 @@ def start_secrets_manager(folder: Path, port: int | None = None) -> Server:
 
 
 def put_login(server: Server, secret_id: str, user: str, password: str) -> None:
-    """Keep a login as RDS writes it, in the place of the one before."""
+    """Store a login in RDS's form, in place of the previous one."""
     client = boto3.client(
         "secretsmanager",
         endpoint_url=server.environment["AWS_ENDPOINT_URL_SECRETS_MANAGER"],
@@ -57,7 +57,7 @@ def put_login(server: Server, secret_id: str, user: str, password: str) -> None:
 
 
 def with_secret(environment: Mapping[str, str], server: Server, secret_id: str) -> dict[str, str]:
-    """Keep the login in DB_USER and DB_PASSWORD as a secret; return the variables with the secret in their place."""
+    """Store the login in DB_USER and DB_PASSWORD as a secret; return the variables with the secret's id instead."""
     put_login(server, secret_id, environment["DB_USER"], environment["DB_PASSWORD"])
     without = {name: value for name, value in environment.items() if name not in {"DB_USER", "DB_PASSWORD"}}
     return without | server.environment | {"DB_SECRET_ID": secret_id}

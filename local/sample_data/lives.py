@@ -1,4 +1,4 @@
-"""Random customers: each leads one of a few kinds of life, so that every pricing slab is well inhabited."""
+"""Random customers of a few kinds, so that every pricing slab has many."""
 
 from collections.abc import Iterable, Iterator
 from datetime import date, timedelta

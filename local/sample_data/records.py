@@ -43,7 +43,7 @@ def loan_record(
 
 
 def phone_number(customer_id: int) -> str:
-    """Return a number that is the customer's alone; 555 numbers are nobody's."""
+    """Return a number of this customer only. 555 numbers belong to nobody."""
     return f"555{customer_id:07d}"
 
 

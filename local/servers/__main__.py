@@ -4,8 +4,9 @@
     python -m local.servers down           stop them
     python -m local.servers exec -- CMD    run CMD with both at hand, starting and stopping what is missing
 
-`exec` takes, for each of the two: the server named by DB_HOST or REDIS_HOST; that of a running `up`; or a private one
-for the time of the command, from installed programs, from Docker, or installed first by apt-get or Homebrew.
+For each of the two, `exec` uses the first of these: the server that DB_HOST or REDIS_HOST names; the one of a running
+`up`; a private one for the time of the command. A private one runs from an installed program, else in Docker, else from
+a program that apt-get or Homebrew installs now.
 """
 
 import argparse
@@ -56,7 +57,10 @@ def main() -> int:
 
 
 def up() -> None:
-    """Start private servers that stay, with the data of the last time, and write how to reach them."""
+    """Start private servers that stay, with the data of the last time, and write how to reach them.
+
+    A server in a container starts empty, because its data ends with its container.
+    """
     with only_one("kept"), signals_end_us(), ExitStack() as until_all_run:
         if len(_kept_environment()) == 0:
             if KEPT.exists():
@@ -72,6 +76,8 @@ def up() -> None:
             start_relay(environment, KEPT / "relay")
             until_all_run.pop_all()
             disown_all()
+            if _data_is_in_container():
+                say("MySQL runs in a container: `make down` deletes its data")
         else:
             say("already running")
     print("source .local/env")
@@ -80,13 +86,18 @@ def up() -> None:
 def down() -> None:
     """Stop what `up` started, and what runs that were killed left behind."""
     with only_one("kept"):
-        runs = bool(_kept_environment())
+        runs, data_goes = bool(_kept_environment()), _data_is_in_container()
         ENV_FILE.unlink(missing_ok=True)
         SAM_ENV.unlink(missing_ok=True)
         if KEPT.exists():
             stop_all_in(KEPT)
     stop_orphans()
-    say("stopped; their data stays for the next `make up`" if runs else "nothing of `make up` was running")
+    if not runs:
+        say("nothing of `make up` was running")
+    elif data_goes:
+        say("stopped; MySQL's data is gone with its container")
+    else:
+        say("stopped; MySQL's data stays for the next `make up`")
 
 
 def execute(command: list[str]) -> int:
@@ -140,6 +151,10 @@ def _write_env_file(environment: Mapping[str, str]) -> None:
 
 def _runs(folder: Path) -> bool:
     return recorded_process(folder) is not None or container.recorded_is_running(folder)
+
+
+def _data_is_in_container() -> bool:
+    return container.recorded_is_running(KEPT / "mysql")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Runs a command for a person or for CI: signals reach it, and its exit status comes back."""
+"""Runs a command for a person or for CI, forwards signals to it and returns its exit status."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ from typing import NoReturn
 from local.servers.server import ServerError
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-# What a shell answers for a command that a signal ended.
+# A shell reports a command that signal n ended as status 128 + n.
 SIGNAL_STATUS = 128
 
 
@@ -25,7 +25,7 @@ class EndedBySignalError(Exception):
 
 @contextmanager
 def signals_end_us() -> Iterator[None]:
-    """Turn the first signal to end into an exception, so that what was started is stopped, and ignore any further."""
+    """Turn the first signal to end into an exception, so that servers are stopped, and ignore later ones."""
 
     def end(number: int, _frame: FrameType | None) -> NoReturn:
         for further in ENDING:
@@ -59,7 +59,7 @@ def run_child(command: Sequence[str], environment: Mapping[str, str]) -> int:
 
 
 def _in_foreground() -> bool:
-    """Tell whether the terminal sends Ctrl-C to us, and so to the child too: forwarded, it would arrive twice."""
+    """Tell whether the terminal sends Ctrl-C to us. Then it reaches the child too, and forwarding would repeat it."""
     try:
         terminal = os.open("/dev/tty", os.O_RDONLY)
     except OSError:
@@ -72,7 +72,7 @@ def _in_foreground() -> bool:
 
 @contextmanager
 def _handler(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    # What is ignored stays ignored: nohup asks for that.
+    # A signal that is ignored stays ignored, as nohup wants it.
     heeded = [number for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN]
     before = {number: signal.signal(number, handler) for number in heeded}
     try:

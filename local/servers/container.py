@@ -1,4 +1,4 @@
-"""A server in a container, where Docker is at hand and the program itself is not."""
+"""A server in a container, for machines that have Docker but not the program. Its data ends with the container."""
 
 import functools
 import os
@@ -40,11 +40,11 @@ class Container:
 
         Args:
             image: The image's name, pulled if missing.
-            folder: Where its name is recorded.
+            folder: Where its name is recorded, so that a later command finds it.
             port: The port on 127.0.0.1.
             container_port: The port inside.
             environment: Variables inside.
-            arguments: What follows the image's name.
+            arguments: The words after the image's name.
         """
         self._name = f"lending-{image.partition(':')[0].rpartition('/')[2]}-{secrets.token_hex(6)}"
         self._folder = folder
@@ -60,9 +60,9 @@ class Container:
             _docker("start", self._name)
             return
         say(f"starting a container of {self._image}, pulled the first time")
-        # By name alone: the values, of which one is a password, stay out of the process list.
+        # Only the names: the values, one of which is a password, stay out of the process list.
         names = [word for name in self._environment for word in ("--env", name)]
-        _record_file(self._folder).write_text(self._name)
+        _record_file(self._folder, self._name).touch()
         _docker(
             *("run", "--detach", "--name", self._name, "--publish", self._publish, *names, self._image),
             *self._arguments,
@@ -72,7 +72,7 @@ class Container:
 
     def stop(self) -> None:
         """Ask it to end, and wait until it has."""
-        _docker("stop", "--time", str(STOP_TIMEOUT_SECONDS), self._name)
+        _docker("stop", "-t", str(STOP_TIMEOUT_SECONDS), self._name)
 
     def kill(self) -> None:
         """End it without notice."""
@@ -88,7 +88,7 @@ class Container:
 
     def remove(self) -> None:
         """Remove it with its data."""
-        remove_recorded(self._folder)
+        _remove(_record_file(self._folder, self._name))
 
     def running(self) -> bool:
         """Tell whether it runs."""
@@ -103,22 +103,28 @@ class Container:
 
 
 def recorded_is_running(folder: Path) -> bool:
-    """Tell whether the container that `folder` records runs."""
-    record = _record_file(folder)
-    return record.exists() and _is_running(record.read_text())
+    """Tell whether a container that `folder` records runs."""
+    return any(_is_running(record.stem) for record in _records(folder))
 
 
 def remove_recorded(folder: Path) -> None:
-    """Remove the container that `folder` records, whoever made it."""
-    record = _record_file(folder)
-    if record.exists():
-        # It may never have come to be, when its image could not be had: then there is nothing to remove.
-        subprocess.run(["docker", "rm", "--force", "--volumes", record.read_text()], capture_output=True, check=False)
-        record.unlink()
+    """Remove the containers that `folder` records, whoever made them."""
+    for record in _records(folder):
+        _remove(record)
 
 
-def _record_file(folder: Path) -> Path:
-    return folder / "container"
+def _record_file(folder: Path, name: str) -> Path:
+    return folder / f"{name}.container"
+
+
+def _records(folder: Path) -> list[Path]:
+    return list(folder.glob("*.container"))
+
+
+def _remove(record: Path) -> None:
+    # The container does not exist if its image could not be pulled. Then there is nothing to remove.
+    subprocess.run(["docker", "rm", "--force", "--volumes", record.stem], capture_output=True, check=False)
+    record.unlink(missing_ok=True)
 
 
 def _is_running(name: str) -> bool:

@@ -1,4 +1,4 @@
-"""A private MariaDB (or MySQL): as durable as in production, with a database and an account for the application."""
+"""A private MariaDB (or MySQL), as durable as in production, with a database and an account for the application."""
 
 import os
 import re
@@ -20,15 +20,15 @@ IMAGE = "mysql:8.4"
 CONTAINER_PORT = 3306
 DATABASE = "lending"
 USER = "lending"
-# Both packages leave no service behind; the client's brings what initialises a data folder.
+# Neither package starts a service. The client's has the program that initialises a data folder.
 APT_PACKAGES = (
     ("mariadb-server-core", "mariadb-client-core"),
     ("mariadb-server-core-10.6", "mariadb-client-core-10.6"),  # Ubuntu 22.04
 )
 OPTIONS = (
     "--character-set-server=utf8mb4",
-    "--default-time-zone=+00:00",  # as on RDS, so that a laptop in another zone sees what production would
-    "--innodb-flush-log-at-trx-commit=1",  # a commit is on disk before it is acknowledged: tests kill this server
+    "--default-time-zone=+00:00",  # as on RDS, whatever the laptop's own zone
+    "--innodb-flush-log-at-trx-commit=1",  # an acknowledged commit is on disk, because tests kill this server
     "--skip-name-resolve",
     "--skip-log-bin",
 )
@@ -38,13 +38,13 @@ def start_mysql(folder: Path, port: int | None = None, *args: str) -> Server:
     """Start a private MariaDB or MySQL on 127.0.0.1, about a second once the first one has been initialised.
 
     Args:
-        folder: An own folder for its data and log; made if missing, its data used again if there.
+        folder: A folder of its own for data and log. Made if missing; data in it is used again, but not by a container.
         port: None takes a free one.
         args: Further options of the server, such as "--max-connections=5".
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     own(folder)
-    program = find_mysql() or (None if container.engine_answers() else _install())
+    program = None if in_container() else find_mysql() or _install()
     password = secrets.token_urlsafe(16)
 
     def make(port: int) -> Server:
@@ -75,6 +75,11 @@ def start_mysql(folder: Path, port: int | None = None, *args: str) -> Server:
     return start_on(port, make)
 
 
+def in_container() -> bool:
+    """Tell whether start_mysql uses a container: Docker runs, and the program is not installed."""
+    return find_mysql() is None and container.engine_answers()
+
+
 def find_mysql() -> Path | None:
     """Return the server's program if it is installed."""
     # MariaDB first: on Ubuntu, AppArmor ties mysqld to the system's own data folder.
@@ -92,7 +97,7 @@ def _install() -> Path | None:
 def _command(program: Path, folder: Path, port: int, password: str, args: Sequence[str]) -> list[str]:
     data = folder / "data"
     if not data.exists():
-        # Renamed when complete: a copy that was interrupted is no data folder.
+        # Renamed when complete, so that an interrupted copy is never used.
         unfinished = folder / "unfinished"
         shutil.rmtree(unfinished, ignore_errors=True)
         shutil.copytree(_template(program), unfinished)
@@ -107,7 +112,7 @@ def _command(program: Path, folder: Path, port: int, password: str, args: Sequen
         f"--datadir={data}",
         f"--bind-address={HOST}",
         f"--port={port}",
-        # Relative to the data folder: a socket's path may have no more than 103 characters.
+        # Relative to the data folder, because a socket's path may have only 103 characters.
         "--socket=mysql.sock",
         "--pid-file=mysql.pid",
         f"--init-file={accounts}",
@@ -117,7 +122,7 @@ def _command(program: Path, folder: Path, port: int, password: str, args: Sequen
 
 
 def _template(program: Path) -> Path:
-    """Return an initialised data folder to copy: initialising takes seconds, copying does not."""
+    """Return an initialised data folder to copy. Copying is fast, initialising takes seconds."""
     version = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
     template = STATE / "servers" / "templates" / re.sub(r"\W+", "-", version).strip("-")
     with only_one("template"):
@@ -146,7 +151,7 @@ def _initialise(program: Path, data: Path) -> None:
 
 
 def _options_of(program: Path) -> list[str]:
-    # Off by default in MariaDB: a second protocol, and instruments that cost half of the time to start.
+    # MySQL's second protocol, and instruments that take half of the start-up time. MariaDB has both off.
     return _user_option() + ([] if _is_mariadb(program) else ["--mysqlx=OFF", "--performance-schema=OFF"])
 
 
@@ -155,14 +160,14 @@ def _is_mariadb(program: Path) -> bool:
 
 
 def _user_option() -> list[str]:
-    # The server runs as root only when told to. A user of its own could not reach a checkout in root's home.
+    # The server refuses to run as root without this. Another user could not reach a checkout in root's home.
     return ["--user=root"] if os.geteuid() == 0 else []
 
 
 def _account_statements(password: str) -> list[str]:
     return [
         f"CREATE DATABASE IF NOT EXISTS {DATABASE} CHARACTER SET utf8mb4",
-        # '%': in a container the application's connections come from the engine's network.
+        # '%', because connections into a container come from the engine's network.
         f"CREATE USER IF NOT EXISTS '{USER}'@'%' IDENTIFIED BY '{password}'",
         f"ALTER USER '{USER}'@'%' IDENTIFIED BY '{password}'",
         f"GRANT ALL ON `{DATABASE}%`.* TO '{USER}'@'%'",  # lending_test_gw0 and the like
@@ -179,7 +184,7 @@ def _login_works(port: int, password: str) -> bool:
 
 
 def _account_made(port: int, password: str) -> bool:
-    """Make the account in a container, whose root may log in over TCP once its own initialisation is done."""
+    """Make the account in a container. Its root may log in over TCP once its own initialisation is done."""
     try:
         with pymysql.connect(host=HOST, port=port, user="root", password=password, connect_timeout=2) as connection:
             for statement in _account_statements(password):

@@ -1,4 +1,4 @@
-"""Which process started which servers, so that a later run can stop what a killed one left."""
+"""Records which process started which servers, so that a later run can stop the servers of a killed one."""
 
 import shutil
 from pathlib import Path
@@ -9,12 +9,12 @@ from local.servers import container
 from local.servers.process import find_process, stop_recorded
 from local.servers.programs import STATE, only_one
 
-# One folder for each process that starts servers, named by its pid and start time; their folders lie or are linked in.
+# One folder for each process that starts servers, named by its pid and start time. It holds or links their folders.
 OWNERS = STATE / "servers" / "owners"
 
 
 def own_folder() -> Path:
-    """Return this process's folder, made with its first use; whatever the dead left is stopped then."""
+    """Return this process's folder. The first call makes it, and stops the servers that ended processes left."""
     me = psutil.Process()
     folder = OWNERS / f"{me.pid}-{me.create_time()}"
     if not folder.exists():
@@ -31,7 +31,7 @@ def own(folder: Path) -> None:
 
 
 def disown_all() -> None:
-    """Forget the servers of this process, and remove those of their folders that lie in its own."""
+    """Forget the servers of this process, and remove the server folders that lie in its own folder."""
     shutil.rmtree(own_folder())
 
 
@@ -43,7 +43,7 @@ def stop_all_in(parent: Path) -> None:
 
 
 def stop_orphans() -> None:
-    """Stop the servers of processes that ended without doing so."""
+    """Stop the servers that ended processes left running."""
     if not OWNERS.exists():
         return
     with only_one("owners"):

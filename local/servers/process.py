@@ -1,4 +1,4 @@
-"""A server as a process of this machine, which a later command can still find and stop."""
+"""A server as a process of this machine. A later command can find and stop it."""
 
 import json
 import os
@@ -11,10 +11,10 @@ from pathlib import Path
 
 import psutil
 
-# InnoDB writes its pages back on a stop; a server that needs longer is stuck.
+# InnoDB writes its pages back when it stops. A server that needs longer is stuck.
 STOP_TIMEOUT_SECONDS = 20
 LOG_TAIL_LINES = 15
-# The system's clock may be set between two readings of when a process started.
+# Somebody may set the system's clock between two readings of a process's start time.
 CLOCK_TOLERANCE_SECONDS = 2
 
 
@@ -26,7 +26,7 @@ class LocalProcess:
 
         Args:
             command: Program and arguments.
-            folder: Where its log and record lie, and where it works.
+            folder: Where its log and record lie, and its working folder.
         """
         self._command = list(command)
         self._folder = folder
@@ -41,7 +41,7 @@ class LocalProcess:
     def start(self) -> None:
         """Start the process and record who it is."""
         with self._log.open("ab") as log:
-            # A session of its own: Ctrl-C at the terminal is for the command that uses the server.
+            # Its own session, because Ctrl-C at the terminal is meant for the command that uses the server.
             self._process = subprocess.Popen(
                 self._command,
                 cwd=self._folder,
@@ -131,7 +131,7 @@ def stop_recorded(folder: Path) -> None:
 
 
 def _has_ended(process: psutil.Process) -> bool:
-    # A zombie has ended and released everything; when its parent looks at it is the parent's business.
+    # A zombie has ended and released everything, even if its parent has not looked yet.
     try:
         return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

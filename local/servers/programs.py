@@ -1,4 +1,4 @@
-"""Finds the programs of MySQL and Redis on this machine, and installs them where they are missing."""
+"""Finds the programs of MySQL and Redis on this machine, and installs them if they are missing."""
 
 import fcntl
 import os
@@ -12,15 +12,15 @@ from pathlib import Path
 from local.servers.server import ServerError
 
 STATE = Path(__file__).resolve().parents[2] / ".local"
-# Beside PATH: on Debian a plain user's PATH lacks sbin, and on a Mac only a login shell's has Homebrew.
+# Searched after PATH: on Debian a plain user's PATH lacks sbin, and on a Mac only a login shell's has Homebrew.
 BESIDE_PATH = ["/usr/sbin", "/usr/local/sbin", "/opt/homebrew/bin", str(STATE / "bin")]
 SEARCH_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), *BESIDE_PATH])
-# Wait for another apt-get, such as the machine's own daily one, rather than fail.
+# apt-get waits for another apt-get, such as the machine's daily one, instead of failing.
 APT_OPTIONS = ("--yes", "--no-install-recommends", "--option", "DPkg::Lock::Timeout=120")
 
 
 def say(message: str) -> None:
-    """Tell the person at the terminal what is going on."""
+    """Print a message for the person at the terminal."""
     print(f"servers: {message}", file=sys.stderr, flush=True)
 
 
@@ -35,7 +35,7 @@ def find_program(*names: str) -> Path | None:
 
 @contextmanager
 def only_one(lock: str) -> Iterator[None]:
-    """Keep other processes of this checkout out of the same work."""
+    """Hold a lock, so that only one process of this checkout does this work."""
     STATE.mkdir(exist_ok=True)
     with (STATE / f"{lock}.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -43,7 +43,7 @@ def only_one(lock: str) -> Iterator[None]:
 
 
 def install(apt: Sequence[Sequence[str]], brew: str) -> None:
-    """Install packages with the system's package manager, never asking anything in CI.
+    """Install packages with the system's package manager. In CI it never asks anything.
 
     Args:
         apt: Sets of Debian or Ubuntu packages; the first that the system knows is installed.
@@ -72,7 +72,7 @@ def _apt_install(choices: Sequence[Sequence[str]]) -> None:
     try:
         _run_logged([*apt_get, "install", *packages])
     except ServerError:
-        # Lists that are out of date name files that the mirror no longer has.
+        # Old package lists may name files that the mirror no longer has.
         _run_logged([*apt_get, "update"])
         _run_logged([*apt_get, "install", *packages])
 

@@ -1,4 +1,4 @@
-"""A private Redis (or Valkey): nothing is written to disk, as in a cache of production."""
+"""A private Redis (or Valkey). Like the cache in production, it writes nothing to disk."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +15,7 @@ from local.servers.server import HOST, Runner, Server, start_on
 
 IMAGE = "valkey/valkey:8"
 CONTAINER_PORT = 6379
-# A cache loses its content with its process: no snapshot, no append-only file.
+# A cache loses its content when its process ends: it has no snapshot and no append-only file.
 WITHOUT_PERSISTENCE = ("--save", "", "--appendonly", "no")
 
 
@@ -29,11 +29,11 @@ def start_redis(folder: Path, port: int | None = None, *args: str) -> Server:
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     own(folder)
-    program = find_redis() or (None if container.engine_answers() else _install())
+    program = None if in_container() else find_redis() or _install()
 
     def make(port: int) -> Server:
         if program is None:
-            # The port is published on the loopback interface alone, yet connections seem to come from elsewhere.
+            # The port is published on the loopback interface only, but connections seem to come from elsewhere.
             server = ("valkey-server", "--protected-mode", "no", *WITHOUT_PERSISTENCE, *args)
             boxed = container.Container(IMAGE, folder, port, CONTAINER_PORT, arguments=server)
             return _server(boxed, port, answers=lambda: _process_id(port) is not None)
@@ -49,12 +49,17 @@ def _server(runner: Runner, port: int, answers: Callable[[], bool]) -> Server:
     return Server("Redis", runner, port=port, environment=environment, answers=answers)
 
 
+def in_container() -> bool:
+    """Tell whether start_redis uses a container: Docker runs, and the program is not installed."""
+    return find_redis() is None and container.engine_answers()
+
+
 def find_redis() -> Path | None:
     """Return the server's program if it is installed."""
     found = find_program("redis-server", "valkey-server")
     if found is None:
-        # Debian's redis-server package is a link to this program, and a service that starts at once. The link is
-        # enough: the program goes by the name it is called by.
+        # Debian's redis-server package is only a link to this program and a service, which would start at once. The
+        # link is enough, because the program acts by the name it is called by.
         tools = find_program("redis-check-rdb")
         if tools is not None and tools.resolve().name == "redis-check-rdb":
             with only_one("install"):

@@ -1,4 +1,4 @@
-"""One private server on the loopback interface, which tests may stop, kill, freeze and start again."""
+"""A private server on the loopback interface. Tests may stop, kill, freeze and start it again."""
 
 import random
 import socket
@@ -9,9 +9,9 @@ from types import TracebackType
 from typing import Protocol, Self
 
 HOST = "127.0.0.1"
-# A first start in a container initialises a database; elsewhere it is a second or two.
+# The first start in a container initialises a database. Other starts take a second or two.
 READY_TIMEOUT_SECONDS = 90
-# Below the ports that systems hand out to outgoing connections, so that none takes ours while a server is down.
+# Below the range of outgoing connections, so that none of them takes our port while a server is down.
 PORTS = range(20_000, 32_000)
 START_ATTEMPTS = 3
 
@@ -21,7 +21,7 @@ class ServerError(Exception):
 
 
 class Runner(Protocol):
-    """What a server runs in: a process of this machine or a container."""
+    """Runs a server, as a process of this machine or in a container."""
 
     def start(self) -> None:
         """Start it, or start it again with the data it had."""
@@ -61,7 +61,7 @@ class Server:
             runner: What it runs in.
             port: The TCP port on 127.0.0.1 where it listens.
             environment: DB_* or REDIS_* variables by which the application finds it.
-            answers: Tells whether it accepts connections, and is the very server meant.
+            answers: Tells whether it accepts connections, and is really this server.
         """
         self.name = name
         self.host = HOST
@@ -115,10 +115,10 @@ class Server:
 
 
 def start_on(port: int | None, make: Callable[[int], Server]) -> Server:
-    """Return the server that `make` makes for a port, started.
+    """Return the started server that `make` makes for a port.
 
     Args:
-        port: The port it must have; None takes a free one, and another when a stranger was faster.
+        port: The port it must have; None takes a free one, and another one if a stranger was faster.
         make: Makes the server for a port.
     """
     if port is not None:

@@ -1,4 +1,4 @@
-"""The harness times what it should, and nothing else."""
+"""The harness times its subjects, and nothing else."""
 
 import time
 from functools import partial

@@ -1,4 +1,4 @@
-"""What was measured is kept, told and judged as it was measured."""
+"""Results are kept, printed and judged as they were measured."""
 
 from pathlib import Path
 from xml.dom.minidom import parseString

@@ -1,4 +1,4 @@
-"""Hypothesis strategies for request bodies as JSON text: right, nearly right, and far off."""
+"""Hypothesis strategies for request bodies as JSON text: right, nearly right and far off."""
 
 import json
 
@@ -9,7 +9,7 @@ VALID_BODY = '{"customer_id": 1001, "loan_amount": 100000.00, "interest_rate": 8
 FIELDS = ("customer_id", "loan_amount", "interest_rate", "tenure")
 OPTIONAL = "highest_interest_rate"  # create-loan alone takes it
 
-# Both sides of every bound of the contract, in the notations that JSON has for a number.
+# Both sides of every bound of the contract, in every notation that JSON has for a number.
 ODD_NUMBERS = (
     *("0", "-0", "0.0", "-0.0", "0e5", "-1", "1", "1.0", "1e0", "1.2e1", "12.0", "12.5"),
     *("0.01", "1e-2", "0.010", "0.009", "1e-3", "0.35", "0.57", "8884.88", "0.35000000000000003", "0.570000000000000"),
@@ -24,7 +24,7 @@ _SPACES = st.text(alphabet=" \t\r\n", max_size=2)
 
 
 def _decimals(smallest: int, largest: int) -> st.SearchStrategy[str]:
-    """Numbers with two decimals; the bounds are given in hundredths."""
+    """Numbers with two decimals. The bounds are in hundredths."""
     return st.integers(smallest, largest).map(lambda hundredths: f"{hundredths // 100}.{hundredths % 100:02d}")
 
 
@@ -92,7 +92,7 @@ def nearly_valid_bodies(draw: st.DrawFn) -> str:
     return _object(draw, members)
 
 
-# What no reading of JSON allows, and what some wrongly do.
+# Texts that are no JSON, some of which lenient parsers accept.
 BROKEN_BODIES = (
     *("", " ", "NaN", "-Infinity", "{", "}", "{]", "nul", "'a'", "\ufeff{}", "{}{}", "[1,]", "{,}"),
     *("+1", ".5", "1.", "01", '{"tenure": 012}', '{"tenure": 1_2}', '{"tenure": 0x10}', '{"tenure": 12} // months'),
@@ -110,7 +110,7 @@ bodies = st.one_of(valid_bodies(), nearly_valid_bodies(), junk_texts, number_tex
 
 
 def _object(draw: st.DrawFn, members: list[tuple[str, str]]) -> str:
-    """Write an object with white space wherever JSON allows it, and names escaped or not."""
+    """Write an object with white space wherever JSON allows it, and with names escaped or not."""
     written = [
         f"{draw(_SPACES)}{json.dumps(name, ensure_ascii=draw(st.booleans()))}{draw(_SPACES)}:{draw(_SPACES)}{value}"
         for name, value in members

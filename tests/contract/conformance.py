@@ -1,4 +1,4 @@
-"""Holds answers against openapi.yaml: status, headers, media type and body, strictly."""
+"""Compares responses with openapi.yaml, strictly: status, headers, media type and body."""
 
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
@@ -15,7 +15,7 @@ PROBLEM = "application/problem+json"
 
 
 def assert_conforms(method: str, path: str, response: Mapping[str, Any]) -> None:
-    """Hold what a handler returned (payload format 2.0) against the contract of the operation.
+    """Compare a handler's response (payload format 2.0) with the operation's contract.
 
     A method and path that the contract does not know must be answered with 404, /problems/route-not-found.
 
@@ -91,7 +91,7 @@ def _body_violations(schema: dict[str, Any], body: str) -> Iterator[str]:
         body.encode("utf-8")
         document = exact_json(body)
         breaches = list(strict_validator(schema).iter_errors(document))
-    except ValueError as error:  # a lone surrogate, written out or escaped, among them: not every client can read it
+    except ValueError as error:  # also refuses a lone surrogate, escaped or not, because not every client can read it
         yield f"body: {error}"
         return
     for breach in breaches:

@@ -1,4 +1,4 @@
-"""openapi.yaml and JSON as the contract tests read them: every number exact, every schema a validator."""
+"""Reads openapi.yaml and JSON for the contract tests, with exact numbers, and makes validators of schemas."""
 
 import json
 from decimal import Context, Decimal
@@ -13,7 +13,7 @@ CONTRACT_PATH = Path(__file__).parents[2] / "openapi.yaml"
 
 
 class _ExactLoader(yaml.SafeLoader):
-    """Reads 0.01 as a hundredth rather than as the binary fraction next to it."""
+    """Reads 0.01 as exactly a hundredth, not as the nearest binary fraction."""
 
 
 def _construct_decimal(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> Decimal:
@@ -25,13 +25,13 @@ _ExactLoader.add_constructor("tag:yaml.org,2002:float", _construct_decimal)
 
 @cache
 def contract() -> dict[str, Any]:
-    """Return the contract, its fractions as Decimal."""
+    """Return the contract, with its fractions as Decimal."""
     document: dict[str, Any] = yaml.load(CONTRACT_PATH.read_text(encoding="utf-8"), Loader=_ExactLoader)  # noqa: S506 - a SafeLoader
     return document
 
 
 def resolve(node: dict[str, Any]) -> dict[str, Any]:
-    """Return the part of the contract that a Reference Object names, or the node itself when it is none."""
+    """Return the part of the contract that a Reference Object names, or the node itself if it is no reference."""
     while "$ref" in node:
         target: Any = contract()
         for name in node["$ref"].removeprefix("#/").split("/"):
@@ -41,7 +41,7 @@ def resolve(node: dict[str, Any]) -> dict[str, Any]:
 
 
 def validator(schema: dict[str, Any]) -> jsonschema_rs.Draft202012Validator:
-    """Return a validator of a Schema Object; it judges numbers as decimals, of any size."""
+    """Return a validator of a Schema Object. It checks numbers as decimals of any size."""
     return jsonschema_rs.Draft202012Validator({**schema, "components": contract()["components"]})
 
 
@@ -63,7 +63,7 @@ def _closed(node: Any) -> Any:
 
 
 def exact_json(text: str) -> object:
-    """Read one JSON document as RFC 8259 has it, all numbers as Decimal.
+    """Read one JSON document as RFC 8259 defines it, with all numbers as Decimal.
 
     Raises:
         ValueError: No JSON, or a name repeated in an object; NaN and Infinity are no JSON.

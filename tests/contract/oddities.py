@@ -1,4 +1,4 @@
-"""Hypothesis strategies for HTTP requests that are legal and odd: any method, route, header and body."""
+"""Hypothesis strategies for legal but odd HTTP requests: any method, route, header and body."""
 
 import gzip
 
@@ -46,7 +46,7 @@ idempotency_keys = st.one_of(
 
 
 def _with_length(body: str, length: int) -> bytes:
-    """Return the body with white space before it, so that it has that many bytes."""
+    """Return the body with white space before it, so that it has this many bytes."""
     return body.encode("utf-8").rjust(length)
 
 

@@ -1,4 +1,4 @@
-"""The handlers accept exactly the bodies that openapi.yaml accepts, and name the same wrong fields."""
+"""The handlers accept exactly the bodies that openapi.yaml accepts, and report the same wrong fields."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ TENURES = st.integers(1, 480) | st.integers(400, 480)
 
 
 def parser_verdict(event: dict[str, Any]) -> str | set[str]:
-    """Return what the handlers say of a body, in the same terms."""
+    """Return the handlers' verdict on a body, in the same terms."""
     try:
         if event["rawPath"] == "/create-loan":
             parse_loan_request(event, "a-request-id")
@@ -67,9 +67,9 @@ def test_both_sides_of_every_bound_agree(field: str, number: str) -> None:
 def test_accepted_numbers_arrive_exactly(body: str) -> None:
     application = parse_application(post_event("/check-eligibility", body))
 
-    asked = application._asdict()
-    assert asked.pop("highest_interest_rate") is None
-    assert asked == exact_json(body)
+    fields = application._asdict()
+    assert fields.pop("highest_interest_rate") is None
+    assert fields == exact_json(body)
     assert not application.interest_rate.is_signed()  # -0 is allowed, and a zero
     assert isinstance(application.customer_id, int)
     assert isinstance(application.tenure, int)
@@ -106,7 +106,7 @@ def test_a_byte_over_8_kib_is_too_large(body: bytes) -> None:
 
 @pytest.mark.parametrize("body", [b"[" * 4096 + b"]" * 4096, b'{"a":' * 1300 + b"1" + b"}" * 1300])
 def test_nesting_is_refused_however_deep(body: bytes) -> None:
-    """As no application where the interpreter can follow so deep, as malformed where it cannot."""
+    """It is no application if the interpreter can parse that deep, and malformed if it cannot."""
     assert parser_verdict(post_event("/check-eligibility", body)) != set()
 
 
@@ -122,7 +122,7 @@ def test_broken_base64_is_malformed(body: str) -> None:
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "", "garbage"])
-def test_the_body_is_judged_whatever_its_content_type(content_type: str) -> None:
+def test_the_body_is_checked_whatever_its_content_type(content_type: str) -> None:
     event = post_event("/check-eligibility", VALID_BODY, **{"content-type": content_type})
 
     assert parser_verdict(event) == set()

@@ -1,4 +1,4 @@
-"""The yardstick itself: assert_conforms passes what the contract allows and nothing else."""
+"""assert_conforms passes what the contract allows, and nothing else."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""The answers that openapi.yaml prints are those that the sample portfolio really gets."""
+"""The sample portfolio really gets the responses that openapi.yaml shows."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -26,7 +26,7 @@ def _examples() -> Iterator[Any]:
 
 @pytest.fixture(autouse=True)
 def _sample_portfolio(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wire the handlers to the sample portfolio's first customers, on whatever day it is."""
+    """Wire the handlers to the sample portfolio's first customers, on today's date."""
     today = datetime.now(UTC).date()
     store = FakeLoanStore()
     for customer, loans in characters(today):

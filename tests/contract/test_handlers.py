@@ -1,4 +1,4 @@
-"""Whatever the handlers are asked, in whatever state their stores are, they answer as the contract says."""
+"""The handlers answer as the contract says, to any request and in any state of their stores."""
 
 import json
 import re
@@ -38,7 +38,7 @@ PROBLEMS_PAGE = Path(__file__).parents[2] / "docs" / "problems.md"
 REPAID = Loan(Decimal(900000), 12, Decimal(80000), 12, date(2023, 1, 31), date(2024, 1, 31), "PAID")
 RUNNING = Loan(Decimal(300000), 24, Decimal(15000), 5, date(2024, 1, 31), date(2026, 1, 31), "APPROVED")
 
-# Among the ids that `bodies` likes to ask for.
+# Ids that `bodies` often asks for.
 CUSTOMERS = {
     1: Customer(monthly_salary=Decimal(100000), approved_limit=Decimal(3600000)),
     1001: Customer(monthly_salary=Decimal(10**9), approved_limit=Decimal(10**10)),

@@ -26,7 +26,7 @@ def stored(key: str) -> bytes | None:
 
 
 def wrong_places(body: str, key: str) -> set[str]:
-    """Return the places of all that the handler finds wrong."""
+    """Return the pointers to everything that the handler finds wrong."""
     try:
         parse_loan_request(post_event("/create-loan", body, **{"idempotency-key": key}), "a-request-id")
     except InvalidRequestError as error:

@@ -1,4 +1,4 @@
-"""openapi.yaml is sound in itself: valid OpenAPI, valid examples, one type a problem."""
+"""openapi.yaml is consistent: valid OpenAPI, valid examples, one type per problem."""
 
 from collections.abc import Iterator
 from typing import Any

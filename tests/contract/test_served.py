@@ -31,7 +31,7 @@ from tests.contract.thoroughly import THOROUGHLY
 MAX_CUSTOMER_ID = 4294967295
 
 CHECKS = {
-    # An HTTP API matches method and path together and sends all that fits no route to $default: 404, not 405.
+    # An HTTP API matches method and path together. Whatever fits no route goes to $default: 404, not 405.
     "unsupported_method": {"enabled": False},
 }
 
@@ -40,7 +40,7 @@ schema = schemathesis.openapi.from_path(CONTRACT_PATH, config=schemathesis.Confi
 
 @schema.hook
 def map_body(_context: schemathesis.HookContext, body: object) -> object:
-    """Ask mostly for customers of the sample portfolio, 1001 to 2000; few valid ids are one of theirs by chance.
+    """Ask mostly for customers of the sample portfolio, 1001 to 2000. Random ids would rarely be one of theirs.
 
     And with two decimals, which the contract asks for in prose.
     """
@@ -68,7 +68,7 @@ def address(
 
 @pytest.fixture(scope="module")
 def counts(pytestconfig: pytest.Config) -> Iterator[Counter[tuple[str, int]]]:
-    """Return where to count answers by what was asked and status; `pytest -s` shows them."""
+    """Return a counter of responses by operation and status; `pytest -s` shows it."""
     counts: Counter[tuple[str, int]] = Counter()
     yield counts
     terminal = pytestconfig.get_terminal_writer()
@@ -113,7 +113,7 @@ def _is_key_in_another_form(header: object) -> bool:
 
 @THOROUGHLY
 @given(request=http_requests)
-def test_whatever_http_allows_is_answered_by_the_contract(
+def test_every_legal_request_is_answered_by_the_contract(
     request: HttpRequest, address: str, counts: Counter[tuple[str, int]]
 ) -> None:
     response = send(address, request)

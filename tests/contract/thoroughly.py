@@ -1,10 +1,10 @@
-"""How much the contract tests generate."""
+"""Sets how much the contract tests generate."""
 
 import os
 
 from hypothesis import HealthCheck, settings
 
-# `CONTRACT_EXAMPLES=10000 pytest tests/contract` looks longer. Slow generation tells of a busy machine, not of a fault.
+# `CONTRACT_EXAMPLES=10000 pytest tests/contract` looks longer. Slow generation is a sign of a busy machine only.
 THOROUGHLY = settings(
     max_examples=int(os.environ.get("CONTRACT_EXAMPLES", "300")),
     deadline=None,

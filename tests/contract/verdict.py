@@ -1,4 +1,4 @@
-"""What openapi.yaml says of a request body."""
+"""The verdict of openapi.yaml on a request body."""
 
 from collections.abc import Iterator
 from decimal import Decimal
@@ -55,7 +55,7 @@ def _costs_nothing(document: dict[str, object]) -> bool:
 
 
 def _pointers(error: ValidationError) -> list[str]:
-    """Return pointers to what an error is about: a missing or unknown field itself, not the object around it."""
+    """Return pointers to the subject of an error: a missing or unknown field itself, not the object around it."""
     match error.kind:
         case ValidationErrorKind.Required(property=name):
             names = [name]

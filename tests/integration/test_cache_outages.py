@@ -1,4 +1,4 @@
-"""Whatever becomes of Redis, every request is answered right, and hits come back when it does."""
+"""Every request gets the right response whatever happens to Redis, and hits return when Redis does."""
 
 import logging
 import os
@@ -19,7 +19,7 @@ from lending import wiring
 from lending.adapters import breaker
 from lending.adapters.redis_scripts import DELETE_UNLESS_MARKED, SET_MARKER
 from lending.patience import Patience
-from local.servers.redis_server import start_redis
+from local.servers.redis_server import in_container, start_redis
 from local.servers.server import Server
 from testkit.clock import WoundClock
 from testkit.database import Database
@@ -29,25 +29,25 @@ from testkit.service import Answer, Service, use_patience, wired
 
 CUSTOMER = Customer(monthly_salary=Decimal(90000), approved_limit=Decimal(3000000))
 LENT_TO, CHECKED = 1001, 1002
-"""Two customers alike: one has an entry and borrows in an outage, the other's entry stays right throughout."""
+"""Two customers with the same record. One has an entry and borrows in an outage, the other's entry stays right."""
 
 FAR_TOO_LONG_SECONDS = 2.0
-"""No request takes as long but one that a silent Redis can hold up; speed is measured, not asserted."""
+"""Only a request that waits for a silent Redis takes this long. Speed is measured, not asserted."""
 
 
 class Cache(NamedTuple):
-    """A Redis of the test's own, and what is around it."""
+    """The test's own Redis, with its proxy and clients."""
 
     server: Server
     proxy: Proxy
-    """What the service takes for the server."""
+    """The proxy that the service connects to."""
     client: redis.Redis
-    """Goes to the server directly."""
+    """A client that goes to the server directly."""
     another: Server
 
 
 class Outage(NamedTuple):
-    """Something that befalls a Redis in use, and its end."""
+    """Something that happens to a Redis in use, and its end."""
 
     begin: Callable[[Cache], object]
     end: Callable[[Cache], object]
@@ -64,7 +64,7 @@ def garbled(garbage: bytes) -> Outage:
 
 def demand_password(cache: Cache) -> None:
     cache.client.config_set("requirepass", "secret")
-    drop_clients(cache)  # who is in stays in
+    drop_clients(cache)  # existing connections stay
 
 
 def drop_clients(cache: Cache) -> None:
@@ -114,7 +114,7 @@ def cache(tmp_path: Path, redis_server: Server) -> Iterator[Cache]:
 
 @pytest.fixture
 def service(service: Service, database: Database, cache: Cache, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
-    """The handlers, with the proxy between them and Redis, and two customers to ask about."""
+    """The handlers, with the proxy between them and Redis, and two customers."""
     for customer_id in (LENT_TO, CHECKED):
         database.add_customer(customer_id, CUSTOMER, [a_loan()] * 3)
     with wired({"REDIS_HOST": HOST, "REDIS_PORT": str(cache.proxy.port)}, monkeypatch):
@@ -123,7 +123,7 @@ def service(service: Service, database: Database, cache: Cache, monkeypatch: pyt
 
 @pytest.fixture
 def impatient(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001  # sets it after `service` has
-    """The service waits for Redis as long as in production, which a busy machine may exceed at any time."""
+    """The service waits for Redis only as long as in production. A busy machine may need longer at any time."""
     use_patience(monkeypatch, Patience())
 
 
@@ -147,7 +147,7 @@ def open_breaker(service: Service) -> None:
 
 
 def assert_answers_are_right(service: Service, detail: str) -> None:
-    """Check, lend, check again and decline; the second score counts the loan, so no older one was used."""
+    """Check, lend, check again and decline. The second score counts the loan, so no older one was used."""
     started_at = time.monotonic()
     first = service.check(LENT_TO)
     loan = service.create(LENT_TO)
@@ -187,7 +187,7 @@ def test_hits_come_back_after_redis(
     outage.begin(cache)
     open_breaker(service)
     outage.end(cache)
-    # A look-up that was given up may have arrived later: its lease stands for five seconds.
+    # A look-up that was given up may have arrived later. Its lease then holds for five seconds.
     cache.client.delete(f"credit_score:{CHECKED}")
 
     be_patient(monkeypatch)
@@ -221,7 +221,7 @@ def behind_a_name_without_address(_: Path) -> Iterator[Mapping[str, str]]:
 
 @contextmanager
 def never_accepting(_: Path) -> Iterator[Mapping[str, str]]:
-    """With its backlog full, Linux drops what would open a connection, as a firewall does."""
+    """When its backlog is full, Linux drops packets that open a connection, like a firewall."""
     with ExitStack() as stack:
         listener = stack.enter_context(socket.create_server((HOST, 0), backlog=0))
         for _attempt in range(2):
@@ -255,12 +255,14 @@ def without_room_for_clients(folder: Path) -> Iterator[Mapping[str, str]]:
 
 @contextmanager
 def loading_its_dataset(folder: Path) -> Iterator[Mapping[str, str]]:
+    if in_container():
+        pytest.skip("a server's data ends with its container")
     with start_redis(folder) as server:
         with redis.Redis(host=server.host, port=server.port) as client:
             client.mset({f"key:{number}": os.urandom(2048) for number in range(500)})
             client.save()
         server.stop()
-        # For 5 seconds: a key every 10 ms, with a look at its connections after each.
+        # Loads for 5 seconds: one key every 10 ms. It looks at its connections after each.
         slowly = ("--key-load-delay", "10000", "--loading-process-events-interval-bytes", "1024")
         with start_redis(folder, server.port, *slowly):
             yield server.environment
@@ -324,7 +326,7 @@ def test_an_open_breaker_lets_one_probe_through_and_nothing_else(
 def test_a_loan_leaves_no_older_entry_although_the_breaker_is_open(
     lost_command: bytes, service: Service, cache: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It tries to put its marker and to delete, and either is enough."""
+    """It tries to put its marker and to delete the entry, and either is enough."""
     be_patient(monkeypatch)
     service.check(LENT_TO)
     cache.proxy.refuse()
@@ -345,7 +347,7 @@ def test_a_loan_leaves_no_older_entry_although_the_breaker_is_open(
 def test_a_lost_marker_does_not_lose_the_delete_as_well_where_redis_is_slow(
     service: Service, cache: Cache, key: str | None
 ) -> None:
-    """One failure makes no later command of the request less likely to arrive."""
+    """A failure does not make later commands of the request less likely to arrive."""
     service.check(LENT_TO)
     cache.proxy.delay(0.04)
     cache.proxy.on_request = lambda piece: Action.DROP if b"\r\nSET\r\n" in piece else Action.PASS
@@ -441,7 +443,7 @@ def test_a_demoted_primary_is_left_at_once(service: Service, cache: Cache) -> No
 
 
 class Secret:
-    """Stands in for a secret in Secrets Manager that holds another password whenever it is fetched."""
+    """A secret in Secrets Manager that has another password every time it is fetched."""
 
     def __init__(self, *passwords: str) -> None:
         self._passwords = list(passwords)

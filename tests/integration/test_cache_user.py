@@ -1,4 +1,4 @@
-"""The cache's user, as template.yaml makes it on ElastiCache, may do all that the service does and nothing else."""
+"""The cache's user in template.yaml may do everything that the service does, and nothing else."""
 
 from collections.abc import Iterator
 from decimal import Decimal
@@ -24,13 +24,13 @@ ASHA = Customer(monthly_salary=Decimal(900_000), approved_limit=Decimal(30_000_0
 
 
 def access_string(user: str) -> list[str]:
-    """Return what a user of the template may do, as arguments of ACL SETUSER."""
+    """Return the rights of a user in the template as arguments of ACL SETUSER."""
     return str(template()["Resources"][user]["Properties"]["AccessString"]).split()
 
 
 @pytest.fixture
 def guarded_redis(tmp_path: Path) -> Iterator[Server]:
-    """A Redis of the test's own with the users that the template makes."""
+    """The test's own Redis with the users of the template."""
     with start_redis(tmp_path / "redis") as server:
         with redis.Redis(host=server.host, port=server.port) as administrator:
             administrator.execute_command("ACL", "SETUSER", USER, f">{PASSWORD}", *access_string("CacheUser"))
@@ -67,7 +67,7 @@ def test_it_may_do_all_that_the_service_does(
     before = administrator.info("errorstats")
 
     cache_uses = [service.check(1001).cache_status for _ in range(2)]
-    administrator.expire("credit_score:1001", 60)  # so that the next hit notes it for renewal
+    administrator.expire("credit_score:1001", 60)  # so that the next hit records it for warming
     cache_uses.append(service.check(1001).cache_status)
     renewed = refresh_cache.lambda_handler({}, LambdaContext("refresh", timeout_seconds=50))
     lent = service.create(1001)
@@ -100,7 +100,7 @@ def test_it_may_do_nothing_else(guarded_redis: Server, command: tuple[str, ...])
         client.execute_command(*command)
 
 
-def test_nobody_comes_in_without_a_name(guarded_redis: Server) -> None:
+def test_nobody_logs_in_without_a_name(guarded_redis: Server) -> None:
     with (
         redis.Redis(host=guarded_redis.host, port=guarded_redis.port) as client,
         pytest.raises(redis.AuthenticationError),

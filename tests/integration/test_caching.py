@@ -1,4 +1,4 @@
-"""The two tests that started it all, and what else the cache promises in good times."""
+"""What the cache promises while nothing fails."""
 
 import json
 from datetime import date
@@ -23,7 +23,7 @@ def asha(database: Database) -> int:
 
 
 def statements() -> int:
-    """Return how many statements the server has had of the service's connection, this one included."""
+    """Return how many statements the service's connection has sent, including this one."""
     ((_, count),) = wiring.database().query("SHOW SESSION STATUS LIKE 'Questions'", {})
     return int(count)
 
@@ -72,6 +72,10 @@ def test_the_cached_document_explains_itself(service: Service, redis_client: red
         "credit_score": 48,
         "components": {"punctuality": "35.00", "experience": "6.00", "activity": "0.00", "volume": "7.50"},
         "loans": 3,
+        "emis_paid_on_time": 36,
+        "tenure_months": 36,
+        "loans_this_year": 0,
+        "lent_amount": "300000.00",
         "monthly_salary": "90000.00",
         "approved_limit": "3000000.00",
         "on_hold": False,
@@ -195,5 +199,5 @@ def test_a_lease_whose_reader_never_comes_back_ends_by_itself(service: Service, 
 def test_a_marker_outlives_every_transaction_and_no_more(redis_client: redis.Redis, asha: int) -> None:
     wiring.score_cache().begin_write(asha, b"write:r1")
 
-    # The database ends a transaction whose client has vanished after 300 s.
+    # After 300 s the database ends a transaction whose client has vanished.
     assert 300_000 < redis_client.pttl("credit_score:1001") <= 900_000

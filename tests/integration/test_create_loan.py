@@ -1,4 +1,4 @@
-"""The money path on a real server: locked, decided afresh, once."""
+"""Lending on a real server: under a lock, decided on fresh data, and only once."""
 
 import time
 from collections.abc import Iterator
@@ -184,10 +184,10 @@ def test_a_twin_waits_for_the_lock_and_replays(database: Database, asha: int) ->
     assert loans_made(database) == 1
 
 
-def test_a_twin_that_waits_too_long_is_told_to_come_again(
+def test_a_twin_that_waits_too_long_is_asked_to_retry(
     service: Service, database: Database, asha: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    use_patience(monkeypatch, replace(wiring.patience, lock_wait=1))
+    use_patience(monkeypatch, replace(wiring.patience, table_wait=0, lock_wait=1))
 
     with held_customer(database, asha):
         busy = service.create(asha, key="k1")
@@ -210,14 +210,14 @@ def held_customer(database: Database, customer_id: int) -> Iterator[None]:
 
 
 def lend(database: Database, request: LoanRequest, seconds: float = 10) -> LoanResult:
-    """Run the use case as an execution environment of its own would, with no cache."""
+    """Run the use case like an execution environment of its own, without a cache."""
     login = GivenLogin(database.environment["DB_USER"], database.environment["DB_PASSWORD"])
-    connection = MySQLConnection(Settings.from_env(database.environment), login, Patience())
+    connection = MySQLConnection(Settings.from_env(database.environment), login, Patience(), autocommit=False)
     deadline = time.monotonic() + seconds
     try:
         return create_loan(
             request,
-            store=lambda: MySQLLoanStore(connection),
+            store=lambda: MySQLLoanStore(connection, connection),
             scores=FakeScoreCache(away=True),
             today=TODAY,
             cache_use=CacheUse(),

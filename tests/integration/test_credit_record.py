@@ -1,4 +1,4 @@
-"""The one SELECT behind every score against the same sums in plain Python."""
+"""The one SELECT behind every score gives the same sums as plain Python."""
 
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -12,12 +12,14 @@ from lending.adapters.logins import GivenLogin
 from lending.adapters.mysql_connection import MySQLConnection
 from lending.adapters.mysql_loans import MySQLLoanStore
 from lending.config import Settings
+from lending.domain.loans import LoanApplication, LoanRequest
 from lending.domain.scoring import assess
 from lending.errors import CustomerNotFoundError
 from lending.patience import Patience
 from testkit.database import Database
 from testkit.fakes import Customer, Loan, a_loan, credit_record
 
+REQUEST = LoanRequest(LoanApplication(1001, Decimal(1), Decimal(1), 1), "r1", (b"k1",))
 ASHA = Customer(monthly_salary=Decimal("90000.00"), approved_limit=Decimal("3000000.00"))
 
 amounts = st.decimals(min_value=Decimal("0.01"), max_value=Decimal("9999999999.99"), places=2)
@@ -25,7 +27,7 @@ amounts = st.decimals(min_value=Decimal("0.01"), max_value=Decimal("9999999999.9
 
 @st.composite
 def days_around(draw: st.DrawFn, today: date) -> date:
-    """Days on both sides of every edge that the sums know: today, and the calendar year's ends."""
+    """Days on both sides of every edge in the sums: today, and both ends of the calendar year."""
     edge = draw(st.sampled_from([today, date(today.year, 1, 1), date(today.year, 12, 31), date(today.year - 3, 7, 1)]))
     return edge + timedelta(days=draw(st.integers(-1, 1)))
 
@@ -47,20 +49,24 @@ def loans(draw: st.DrawFn, today: date) -> Loan:
 
 @st.composite
 def histories(draw: st.DrawFn) -> tuple[date, list[Loan]]:
-    """A day, and loans of any kind around it."""
+    """A day, and any loans around it."""
     today = draw(st.sampled_from([date(2024, 6, 15), date(2024, 1, 1), date(2024, 12, 31), date(2024, 2, 29)]))
     return today, draw(st.lists(loans(today), max_size=12))
 
 
 @pytest.fixture(scope="module")
 def store(migrated_database: Database) -> Iterator[MySQLLoanStore]:
-    """The store on a connection of its own."""
+    """The store on its own connection."""
     given_settings = Settings.from_env(migrated_database.environment)
     connection = MySQLConnection(
         given_settings, GivenLogin(given_settings.db_user, given_settings.db_password), Patience()
     )
-    yield MySQLLoanStore(connection)
+    lending = MySQLConnection(
+        given_settings, GivenLogin(given_settings.db_user, given_settings.db_password), Patience(), autocommit=False
+    )
+    yield MySQLLoanStore(connection, lending)
     connection.close()
+    lending.close()
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -90,7 +96,7 @@ def test_a_transaction_reads_the_same(store: MySQLLoanStore, database: Database)
 
     with store.transaction() as transaction:
         transaction.lock_customer(1001)
-        record = transaction.credit_record(1001, today)
+        _, record = transaction.read(REQUEST, today)
 
     assert record == credit_record(1001, ASHA, history, today)
     assert record.first_current_end == today
@@ -108,7 +114,7 @@ def test_a_customer_without_loans_has_a_record_of_zeros(store: MySQLLoanStore, d
 
 
 def test_the_largest_amounts_add_up(store: MySQLLoanStore, database: Database) -> None:
-    """No sum runs over, and none loses its cents."""
+    """No sum overflows, and none loses its cents."""
     today = date(2024, 6, 15)
     largest = Decimal("9999999999.99")
     loan = a_loan(loan_amount=largest, monthly_repayment=largest, tenure=480, emis_paid_on_time=480)
@@ -127,4 +133,6 @@ def test_an_unknown_customer_has_none(store: MySQLLoanStore, database: Database)
     with pytest.raises(CustomerNotFoundError, match="No customer has id 1002"):
         store.credit_record(1002, date(2024, 6, 15))
     with store.transaction() as transaction, pytest.raises(CustomerNotFoundError):
-        transaction.credit_record(1002, date(2024, 6, 15))
+        transaction.read(
+            REQUEST._replace(application=REQUEST.application._replace(customer_id=1002)), date(2024, 6, 15)
+        )

@@ -1,4 +1,4 @@
-"""With DB_TLS_CA, the database must show a certificate of that authority in its own name, or nothing is sent to it."""
+"""With DB_TLS_CA, the database must show a certificate of that authority for its own name, or gets no login."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -17,14 +17,13 @@ from lending.adapters.mysql_connection import MySQLConnection
 from lending.config import InvalidSettingError, Settings
 from lending.errors import StoreUnavailableError
 from lending.patience import Patience
-from local.servers.container import engine_answers
-from local.servers.mysql_server import find_mysql, start_mysql
+from local.servers.mysql_server import in_container, start_mysql
 from local.servers.server import Server
 from testkit.database import Database
 
 CERTIFIED_HOST = "localhost"
 OTHER_HOST = "127.0.0.1"
-"""The same server, by a name that its certificate does not have."""
+"""The same server by a name that its certificate lacks."""
 
 CIPHER = "SHOW SESSION STATUS LIKE 'Ssl_cipher'"
 
@@ -33,7 +32,7 @@ class Authority:
     """A certificate authority for one test run."""
 
     def __init__(self, certificate: Path) -> None:
-        """Make a key and a certificate, and write the latter to this file."""
+        """Make a key and a certificate, and write the certificate to this file."""
         self.certificate = certificate
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Test authority")])
@@ -42,7 +41,7 @@ class Authority:
         certificate.write_bytes(builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
 
     def certify(self, host: str, certificate: Path, key: Path) -> None:
-        """Write a new key and a certificate that says that it is this host's."""
+        """Write a new key and a certificate for this host."""
         private = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
         builder = _builder(name, self._name, private.public_key())
@@ -69,7 +68,7 @@ def authority(folder: Path) -> Authority:
 @pytest.fixture(scope="module")
 def server(folder: Path, authority: Authority) -> Iterator[Server]:
     """A server with a certificate of the authority for CERTIFIED_HOST."""
-    if find_mysql() is None and engine_answers():
+    if in_container():
         pytest.skip("a server in a container cannot read this machine's files")
     certificate, key = folder / "server.pem", folder / "server-key.pem"
     authority.certify(CERTIFIED_HOST, certificate, key)
@@ -78,7 +77,7 @@ def server(folder: Path, authority: Authority) -> Iterator[Server]:
 
 
 def cipher(environment: dict[str, str], host: str, authority: Authority) -> str:
-    """Connect as the service does and return what the connection is encrypted with."""
+    """Connect as the service does and return the connection's cipher."""
     settings = Settings.from_env(environment | {"DB_HOST": host, "DB_TLS_CA": str(authority.certificate)})
     connection = MySQLConnection(settings, GivenLogin(environment["DB_USER"], environment["DB_PASSWORD"]), Patience())
     try:
@@ -125,13 +124,13 @@ def test_a_missing_bundle_is_named(server: Server, tmp_path: Path) -> None:
 
 
 def test_a_server_without_a_certificate_of_the_authority_is_refused(database: Database, authority: Authority) -> None:
-    # MariaDB has none unless told to; MySQL makes one of its own.
+    # MariaDB has no certificate by default; MySQL makes its own.
     with pytest.raises((pymysql.OperationalError, StoreUnavailableError)):
         cipher(database.environment, database.environment["DB_HOST"], authority)
 
 
 def _builder(name: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
-    """Begin a certificate that holds for an hour."""
+    """Begin a certificate that is valid for an hour."""
     now = datetime.now(UTC)
     return (
         x509.CertificateBuilder()

@@ -1,4 +1,4 @@
-"""The migration runner on databases of its own, and what the schema refuses."""
+"""The migration runner on its own databases, and rows that the schema refuses."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -80,7 +80,7 @@ def test_an_applied_file_may_not_be_edited(fresh: Database, folder: Path) -> Non
 
 
 def test_two_files_may_not_have_one_number(fresh: Database, folder: Path) -> None:
-    """Two branches were merged that both had added the next migration."""
+    """Two merged branches have both added the next migration."""
     (folder / "0002_book.sql").write_text(BOOK)
     (folder / "0002_more.sql").write_text("CREATE TABLE more (more_id INT);\n")
 
@@ -202,7 +202,7 @@ def test_a_row_that_the_rules_cannot_read_is_refused(book: Database, constraint:
 
     with pytest.raises(pymysql.MySQLError, match=f"(?i)constraint.*{constraint}\\b"):
         insert(book, table, row | wrong)
-    insert(book, table, row)  # but for the one value it is welcome
+    insert(book, table, row)  # without the one wrong value it is accepted
 
 
 def test_every_check_constraint_has_its_refused_row(migrated_database: Database) -> None:
@@ -244,7 +244,7 @@ def test_a_loan_id_is_nobody_elses_either(book: Database) -> None:
 
 
 def test_loans_lie_by_customer(migrated_database: Database) -> None:
-    """The order of the primary key: one customer's loans share a few pages."""
+    """The primary key keeps one customer's loans on a few pages."""
     rows = migrated_database.execute("SHOW INDEX FROM loans WHERE Key_name = 'PRIMARY'")
 
     assert [row[4] for row in rows] == ["customer_id", "loan_id"]

@@ -26,7 +26,7 @@ ANSWERED = ("credit_score", "approval", "corrected_interest_rate", "monthly_inst
 
 @pytest.fixture
 def examples(monkeypatch: pytest.MonkeyPatch, service: Service) -> Any:  # noqa: ARG001  # its day is overridden here
-    """The applications with their answers; it is the day for which these are right."""
+    """The applications with their right answers, on the day for which these hold."""
     examples = json.loads((DATA / "examples.json").read_text(encoding="utf-8"), parse_float=Decimal)
     today = date.fromisoformat(examples["today"])
     monkeypatch.setattr(wiring, "today", lambda: today)

@@ -1,4 +1,4 @@
-"""What the service must not tell of a customer, whatever happens: names, phone number, salary."""
+"""The service never reveals a customer's names, phone number or salary, whatever happens."""
 
 import io
 
@@ -14,7 +14,7 @@ PERSONAL = ("Yevgeniya", "Quisenberry", "+15550142", "73219", "61847053")
 
 @pytest.fixture
 def customer(database: Database) -> int:
-    """A customer whose every detail can be told from anything else in a line."""
+    """A customer whose details look like nothing else in a log line."""
     database.execute(
         f"INSERT INTO customers ({COLUMNS}) VALUES (1001, %s, %s, 40, %s, %s, %s)",  # noqa: S608
         PERSONAL,
@@ -29,7 +29,7 @@ def test_no_line_of_log_or_metrics_tells_who_a_customer_is(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """On a miss, a hit, a decline, a refusal and an error that nobody foresaw."""
+    """On a miss, a hit, a decline, a refusal and an unforeseen error."""
     log = io.StringIO()
     monkeypatch.setattr(logger.registered_handler, "stream", log)
 

@@ -1,4 +1,4 @@
-"""The upkeep of the cache on real servers: sweep, warm, inspect."""
+"""The refresh of the cache on real servers: sweep, warm, inspect."""
 
 from contextlib import closing
 from dataclasses import replace
@@ -31,12 +31,12 @@ def asha(database: Database) -> int:
 
 @pytest.fixture(autouse=True)
 def _wired(service: Service) -> None:
-    """Wire the handler as the service is."""
+    """Wire the handler like the service."""
 
 
 @pytest.fixture
 def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the second pass follow the first at once."""
+    """Let the second pass follow the first without a wait."""
     use_patience(monkeypatch, replace(wiring.patience, second_pass=-1))
 
 
@@ -61,7 +61,7 @@ def test_a_loan_leaves_its_invalidation_in_the_outbox(service: Service, database
 
 
 def test_a_sweep_drops_what_a_killed_writer_left_behind(service: Service, redis_client: redis.Redis, asha: int) -> None:
-    """As if the writer had been killed after its commit, and both its marker and its delete were lost."""
+    """As if the writer was killed after its commit, and both its marker and its delete were lost."""
     service.check(asha)
     redis_client.copy("credit_score:1001", "stale")
     service.create(asha)
@@ -98,7 +98,7 @@ def test_a_sweep_leaves_another_writers_marker(service: Service, redis_client: r
 
 @pytest.mark.usefixtures("no_pause")
 def test_a_row_goes_at_its_second_confirmed_pass(service: Service, database: Database, asha: int) -> None:
-    """A failover between the two may have forgotten the first delete."""
+    """A failover between the passes may have forgotten the first delete."""
     service.create(asha)
 
     swept = [refresh()["swept"] for _ in range(3)]

@@ -1,4 +1,4 @@
-"""The database's password is rotated under load, as RDS does every week, and nobody is told but by a 503."""
+"""The database's password is rotated under load, as RDS does every week. Callers see 503 at most."""
 
 import multiprocessing
 import os
@@ -33,13 +33,13 @@ SECONDS_APART = 1.5
 SECRET_BEHIND_SECONDS = 0.3
 """RDS changes the password first and the secret's current version afterwards."""
 RECOVERY_SECONDS = 2
-"""After which everything must be well again; a refused login is fetched anew once a second."""
+"""After this time everything must be well again. A refused login is fetched again once a second."""
 
 OTHERS_CONNECTIONS = "SELECT id FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID()"
 
 
 class Seen(NamedTuple):
-    """What a caller was answered, and when the answer came."""
+    """The response to a caller, and its time."""
 
     at: float
     status: int
@@ -48,7 +48,7 @@ class Seen(NamedTuple):
 
 
 def environment_under_load(variables: Mapping[str, str], customer_id: int, folder: Path) -> list[Seen]:
-    """Live as one execution environment does: request after request, on connections that stay, until told to stop."""
+    """Run like one execution environment: request after request on kept connections, until told to stop."""
     os.environ.update(variables)
     wiring.patience = Patience.relaxed()  # a busy machine is no outage
     service = Service()
@@ -61,7 +61,7 @@ def environment_under_load(variables: Mapping[str, str], customer_id: int, folde
 
 
 def keep_its_log_to_itself() -> None:
-    """A line for each of thousands of requests would bury what went wrong."""
+    """A line for each of thousands of requests would hide what went wrong."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -72,14 +72,14 @@ def _seen(answer: Answer) -> Seen:
 
 @dataclass
 class Rotation:
-    """A database of its own, whose password lies in a secret."""
+    """A database whose password is in a secret."""
 
     server: Server
     secrets: Server
     database: Database
 
     def rotate(self, password: str) -> None:
-        """Change the password, then the secret, and end all connections each time, as new environments have none."""
+        """Change the password, then the secret. End all connections each time, because new environments have none."""
         version = self.database.execute("SELECT VERSION()")[0][0]
         statement = "SET PASSWORD = PASSWORD(%s)" if "MariaDB" in version else "SET PASSWORD = %s"
         self.database.execute(statement, [password])
@@ -107,9 +107,7 @@ def rotation(tmp_path: Path) -> Iterator[Rotation]:
         yield Rotation(server, secrets, database)
 
 
-def test_a_rotation_under_load_costs_nobody_more_than_a_retry(
-    rotation: Rotation, redis_server: Server, tmp_path: Path
-) -> None:
+def test_a_rotation_under_load_costs_at_most_a_retry(rotation: Rotation, redis_server: Server, tmp_path: Path) -> None:
     stores = rotation.server.environment | redis_server.environment
     variables = with_secret(stores, rotation.secrets, DB_SECRET)
     loans_before = _loans(rotation)

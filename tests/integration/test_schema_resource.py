@@ -1,4 +1,4 @@
-"""A deployment migrates the database, and CloudFormation is answered whatever happens."""
+"""A deployment migrates the database, and CloudFormation gets an answer whatever happens."""
 
 import json
 import time
@@ -35,7 +35,7 @@ def secrets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def empty_database(
     mysql_environment: dict[str, str], secrets: Server, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Database]:
-    """A database without a schema, entered by its secret as in a stack; the functions are wired to it."""
+    """A database without a schema, with its login in a secret as in a stack; the functions are wired to it."""
     with own_database(mysql_environment, "deployed") as database:
         for name in ("DB_USER", "DB_PASSWORD"):
             monkeypatch.delenv(name, raising=False)
@@ -44,7 +44,7 @@ def empty_database(
 
 
 def eventually(holds: Callable[[], bool]) -> bool:
-    """Wait for something of the server's for at most five seconds; return whether it has come."""
+    """Wait at most five seconds for something to appear on the server; return whether it did."""
     deadline = time.monotonic() + 5
     while not holds():
         if time.monotonic() > deadline:
@@ -86,7 +86,7 @@ def test_an_update_with_nothing_new_does_nothing(cloudformation: CloudFormation)
 
 @pytest.mark.usefixtures("empty_database")
 def test_another_setting_is_another_fingerprint(cloudformation: CloudFormation) -> None:
-    """By which the template publishes versions, whose description holds it: 256 characters at most."""
+    """The template puts it into a version's description, which has at most 256 characters."""
 
     def fingerprint(kind: str, *settings: str) -> str:
         return str(cloudformation.request(kind, settings=settings)["Data"]["Settings"])
@@ -145,7 +145,7 @@ def test_a_new_stack_does_not_start_on_a_newer_schema(empty_database: Database, 
     assert "the database has had 9999_newer" in answer["Reason"]
 
 
-def test_a_wrong_password_is_told_without_being_shown(
+def test_a_wrong_password_is_reported_without_being_shown(
     empty_database: Database, cloudformation: CloudFormation, secrets: Server
 ) -> None:
     put_login(secrets, DB_SECRET, empty_database.environment["DB_USER"], "swordfish")
@@ -158,7 +158,7 @@ def test_a_wrong_password_is_told_without_being_shown(
 
 
 @pytest.mark.usefixtures("empty_database")
-def test_a_missing_secret_is_told(cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_secret_is_reported(cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DB_SECRET_ID", "elsewhere")
     wiring.close()
 
@@ -170,8 +170,8 @@ def test_a_missing_secret_is_told(cloudformation: CloudFormation, monkeypatch: p
 
 
 @pytest.mark.usefixtures("empty_database")
-def test_a_missing_ca_bundle_is_told(cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first connection of a stack is this one: what is wrong with TLS shows here, before any request."""
+def test_a_missing_ca_bundle_is_reported(cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch) -> None:
+    """This is the first connection of a stack, so a problem with TLS shows here, before any request."""
     monkeypatch.setenv("DB_TLS_CA", "/nonexistent/bundle.pem")
     wiring.close()
 
@@ -182,17 +182,17 @@ def test_a_missing_ca_bundle_is_told(cloudformation: CloudFormation, monkeypatch
 
 
 @pytest.mark.usefixtures("empty_database")
-def test_a_wrong_setting_is_told(cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_setting_is_reported(cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DB_PORT", "many")
     wiring.close()
 
     assert "DB_PORT must be an integer" in cloudformation.request("Create")["Reason"]
 
 
-def test_a_migration_that_takes_too_long_is_told_and_ended_before_the_function_ends(
+def test_a_migration_that_takes_too_long_is_reported_and_ended_before_the_function_ends(
     empty_database: Database, cloudformation: CloudFormation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A server at work, as on an ALTER, does not notice that its client has left, and would keep the lock for it."""
+    """A busy server, for example in an ALTER, does not notice that its client has left, and would keep the lock."""
     (tmp_path / "0001_slow.sql").write_text("DO BENCHMARK(100000000000, SHA2('slow', 512));\n")
     monkeypatch.setattr(custom_resource, "migrate", lambda connection: migrate.migrate(connection, tmp_path))
     started = time.monotonic()

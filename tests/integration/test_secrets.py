@@ -1,4 +1,4 @@
-"""Logins from Secrets Manager: fetched when needed, kept while warm, fetched afresh when they are refused."""
+"""Logins from Secrets Manager are fetched when needed, kept while warm, and fetched again when refused."""
 
 import json
 from collections.abc import Iterator
@@ -69,14 +69,14 @@ def asha(database: Database) -> int:
 
 
 def login_of(server: Database | Server, **other: object) -> str:
-    """Return the secret that RDS would keep for a server."""
+    """Return the secret that RDS would have for a server."""
     environment = server.environment
     return json.dumps({"username": environment["DB_USER"], "password": environment["DB_PASSWORD"]} | other)
 
 
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """The day is TODAY, and Redis may take its time: outages have tests of their own."""
+    """The day is TODAY, and Redis may be slow: outages have their own tests."""
     monkeypatch.setattr(wiring, "today", lambda: TODAY)
     # Tests rotate faster than anybody else.
     use_patience(monkeypatch, replace(Patience.relaxed(), cache_connect=2, login_refetch=-1, cache_login_retry=-1))
@@ -85,7 +85,7 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 @pytest.fixture
 def service(database: Database, redis_server: Server, patient: pytest.MonkeyPatch) -> Iterator[Service]:
-    """The handlers on the real stores, with no login for the database but the secret's."""
+    """The handlers on the real stores, with the secret as the only login for the database."""
     for name in ("DB_USER", "DB_PASSWORD"):
         patient.delenv(name, raising=False)
     places = {name: value for name, value in database.environment.items() if name not in {"DB_USER", "DB_PASSWORD"}}
@@ -102,7 +102,7 @@ def assert_unavailable(answer: Answer) -> None:
 def test_the_database_is_entered_by_the_secret(
     service: Service, secrets: Secrets, database: Database, asha: int
 ) -> None:
-    """As RDS writes it: with more in it than a login."""
+    """RDS's form has more fields than a login."""
     secrets.put(DB_SECRET, login_of(database, engine="mysql", host="elsewhere", port=1))
 
     assert service.check(asha).status == 200
@@ -114,7 +114,7 @@ def test_a_secret_is_fetched_once_while_warm(service: Service, secrets: Secrets,
 
     for _ in range(3):
         assert service.create(asha).status == 201
-        wiring.database().close()
+        wiring.lending_database().close()
 
     assert secrets.fetched == 1
 
@@ -182,7 +182,7 @@ def test_without_a_region_the_store_is_unavailable(service: Service, monkeypatch
 
 @pytest.fixture
 def rotating(tmp_path: Path, patient: pytest.MonkeyPatch, redis_server: Server) -> Iterator[Database]:
-    """A server of the test's own, whose password it may change, with a customer; the handlers are wired to it."""
+    """The test's own server with a customer, whose password the test may change; the handlers are wired to it."""
     with start_mysql(tmp_path / "mysql") as server, connect(server.environment) as connection:
         migrate(connection)
         database = Database(server.environment, connection)
@@ -206,9 +206,9 @@ def test_a_rotated_password_is_fetched_afresh_once(rotating: Database, secrets: 
     secrets.put(DB_SECRET, login_of(rotating, password="rotated"))
     on_the_old_connection = service.create(1001)
     fetched_for_the_old_password = secrets.fetched
-    wiring.database().close()
+    wiring.lending_database().close()
     on_a_new_connection = service.create(1001)
-    wiring.database().close()
+    wiring.lending_database().close()
     and_another = service.create(1001)
 
     assert [answer.status for answer in (on_the_old_connection, on_a_new_connection, and_another)] == [201, 201, 201]
@@ -217,7 +217,7 @@ def test_a_rotated_password_is_fetched_afresh_once(rotating: Database, secrets: 
 
     # In the middle of the next rotation the server is ahead of the secret.
     change_password(rotating, "rotated again")
-    wiring.database().close()
+    wiring.lending_database().close()
     in_between = service.create(1001)
     secrets.put(DB_SECRET, login_of(rotating, password="rotated again"))
     afterwards = service.create(1001)
@@ -240,7 +240,7 @@ def test_a_login_that_stays_wrong_is_not_fetched_for_every_request(
 
 @pytest.fixture
 def guarded_redis(tmp_path: Path) -> Iterator[Server]:
-    """A Redis of the test's own that wants a password."""
+    """The test's own Redis, which needs a password."""
     with start_redis(tmp_path / "redis") as server:
         with redis.Redis(host=server.host, port=server.port) as client:
             client.config_set("requirepass", "swordfish")

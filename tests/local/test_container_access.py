@@ -1,4 +1,4 @@
-"""What `sam local` is told of the servers, and the relay between containers and the loopback address."""
+"""`sam local` learns where the servers are, and the relay connects containers to the loopback address."""
 
 import asyncio
 import json

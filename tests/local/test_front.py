@@ -1,4 +1,4 @@
-"""What the local front makes of a request and of what a handler returns, alone and under its server."""
+"""The local front makes the right event of a request and the right response of a handler's return value."""
 
 import base64
 import http.client
@@ -30,7 +30,7 @@ CHECK = "POST /check-eligibility"
 
 
 class Spy:
-    """A handler that remembers how it was called and returns what it was given."""
+    """A handler that remembers its calls and returns a given value."""
 
     def __init__(self, result: object = None) -> None:
         self.result = {"statusCode": 200, "body": ""} if result is None else result
@@ -43,7 +43,7 @@ class Spy:
 
 
 class Answer:
-    """The answer of a WSGI application, read from what it hands to its server."""
+    """The response of a WSGI application, read as its server would."""
 
     def __init__(self, application: HttpApi, environ: dict[str, Any]) -> None:
         self.body = b"".join(application(environ, self._start_response))
@@ -53,7 +53,7 @@ class Answer:
     ) -> Callable[[bytes], object]:
         self.status = status
         self.headers = headers
-        return lambda _chunk: None  # WSGI's old way to write, which the front does not use
+        return lambda _chunk: None  # WSGI's old write(), which the front does not use
 
     def header(self, name: str) -> str | None:
         """Return the first value of a header, None when it is absent."""
@@ -80,21 +80,21 @@ def request(
 
 
 class TemplateLoader(yaml.SafeLoader):
-    """Reads template.yaml; of CloudFormation's functions, their arguments as they are written."""
+    """Reads template.yaml, with CloudFormation's functions as their plain arguments."""
 
 
 TemplateLoader.add_multi_constructor("!", lambda _loader, _function, node: getattr(node, "value", None))
 
 
 def event_of(environ: dict[str, Any]) -> Event:
-    """Return the event that the function gets for a request."""
+    """Return the event of a request."""
     spy = Spy()
     Answer(HttpApi({DEFAULT_ROUTE: LambdaFunction("spy", spy)}), environ)
     return spy.event
 
 
 def answer_to(result: object) -> Answer:
-    """Return the answer to a request whose function returns this."""
+    """Return the response when the function returns this."""
     return Answer(HttpApi({DEFAULT_ROUTE: LambdaFunction("spy", Spy(result))}), request())
 
 
@@ -180,7 +180,7 @@ def test_event_leaves_out_what_the_request_lacks() -> None:
     ],
 )
 def test_route_is_chosen_by_method_and_exact_path(method: str, target: str, route_key: str) -> None:
-    """Whatever has no route of its own goes to `$default`."""
+    """A request without a route of its own goes to `$default`."""
     spies = {CHECK: Spy(), DEFAULT_ROUTE: Spy()}
     application = HttpApi({key: LambdaFunction(key, spy) for key, spy in spies.items()})
 
@@ -200,7 +200,7 @@ def test_cookies_leave_the_headers() -> None:
 
 
 def test_repeated_query_parameters_are_joined_by_commas() -> None:
-    """Decoded in queryStringParameters, as they came in rawQueryString."""
+    """Decoded in queryStringParameters, unchanged in rawQueryString."""
     event = event_of(request(target="/?a=1&b&a=%C3%A9+2&c=3%2C4"))
 
     assert event["rawQueryString"] == "a=1&b&a=%C3%A9+2&c=3%2C4"
@@ -210,7 +210,7 @@ def test_repeated_query_parameters_are_joined_by_commas() -> None:
 @settings(deadline=None)  # a busy machine is no failure
 @given(path=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="?")))
 def test_any_path_arrives_decoded(path: str) -> None:
-    """WSGI's detour by Latin-1 loses nothing."""
+    """WSGI carries the path as Latin-1, and nothing is lost."""
     assert event_of(request(target=f"/{path}"))["rawPath"] == f"/{path}"
 
 
@@ -231,7 +231,7 @@ def test_any_path_arrives_decoded(path: str) -> None:
     ],
 )
 def test_media_type_decides_how_the_body_travels(content_type: str, *, is_text: bool) -> None:
-    """As text for the types that API Gateway knows, else in base64."""
+    """As text for the types that API Gateway knows, otherwise in base64."""
     event = event_of(request(body=b'{"a": "\xc3\xa9"}', content_type=content_type))
 
     assert event["isBase64Encoded"] is not is_text
@@ -269,7 +269,7 @@ def test_any_body_comes_back_unchanged(body: bytes) -> None:
 
 
 def test_body_over_the_limit_is_refused() -> None:
-    """By API Gateway, so the function never sees it."""
+    """API Gateway does, so the function never sees it."""
     spy = Spy()
     application = HttpApi({DEFAULT_ROUTE: LambdaFunction("spy", spy)})
 
@@ -307,7 +307,7 @@ def test_response_becomes_http() -> None:
 
 
 def test_answer_names_its_request() -> None:
-    """With the id that the event carries, so that a log line can be found."""
+    """It has the event's request id, so that the log line can be found."""
     spy = Spy()
 
     answer = Answer(HttpApi({DEFAULT_ROUTE: LambdaFunction("spy", spy)}), request())
@@ -316,7 +316,7 @@ def test_answer_names_its_request() -> None:
 
 
 def test_response_without_headers_or_body_gets_the_defaults() -> None:
-    """Plain text and nothing in it."""
+    """Plain text without content."""
     answer = answer_to({"statusCode": 204, "headers": None, "body": None})
 
     assert answer.status == "204 No Content"
@@ -350,7 +350,7 @@ class NotJson:
     ],
 )
 def test_malformed_result_is_an_internal_server_error(result: object) -> None:
-    """What is wrong is for the log, not for the client."""
+    """The log gets the reason, the client does not."""
     answer = answer_to(result)
 
     assert answer.status == "500 Internal Server Error"
@@ -358,7 +358,7 @@ def test_malformed_result_is_an_internal_server_error(result: object) -> None:
 
 
 def test_failing_function_is_an_internal_server_error(caplog: pytest.LogCaptureFixture) -> None:
-    """The traceback goes to the log and nowhere else."""
+    """The traceback goes only to the log."""
 
     def fail(_event: Event, _context: LambdaContext) -> object:
         raise RuntimeError("the reason")
@@ -371,7 +371,7 @@ def test_failing_function_is_an_internal_server_error(caplog: pytest.LogCaptureF
 
 
 def test_context_tells_the_function_and_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As Lambda's does; the time runs down and stops at 0."""
+    """Like Lambda's: the time runs down and stops at 0."""
     context = LambdaContext("create_loan")
     other = LambdaContext("create_loan")
 
@@ -413,7 +413,7 @@ def test_front_stands_for_what_the_template_deploys() -> None:
 
 
 def echo() -> HttpApi:
-    """Return an application that answers with the event it got; the `server` fixture runs it."""
+    """Return an application that answers with its event; the `server` fixture runs it."""
     return HttpApi({DEFAULT_ROUTE: LambdaFunction("echo", lambda event, _context: event)})
 
 

@@ -1,4 +1,4 @@
-"""The README's curl lines answer as printed there."""
+"""The README's curl lines get the responses that it shows."""
 
 import re
 import shlex

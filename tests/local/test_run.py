@@ -1,4 +1,4 @@
-"""`python -m local.run` serves the real handlers on real servers, says so when it does, and goes without a trace."""
+"""`python -m local.run` serves the real handlers on real servers, says when it is ready, and leaves nothing behind."""
 
 import http.client
 import json
@@ -31,18 +31,16 @@ COMMAND = (sys.executable, "-m", "local.run")
 
 START_SECONDS = 60
 STOP_SECONDS = 10
-POLL_SECONDS = (
-    0.2  # InnoDB answers about its transactions from a copy as long as it is asked more than 10 times a second
-)
+POLL_SECONDS = 0.2  # InnoDB answers about its transactions from a copy if it is asked more than 10 times a second
 
 CUSTOMER_ID = 1001
-# Never answered, and so not known to the cache, which could decline at once.
+# Never requested before, so the cache cannot decline at once.
 WAITING_CUSTOMER_ID = 1002
 
 
 @dataclass(frozen=True)
 class Run:
-    """A `local.run` of its own session, as a terminal's foreground job, and what it shows there."""
+    """A `local.run` in its own session, like a terminal's foreground job, with its output."""
 
     process: psutil.Popen
     terminal: Path
@@ -54,7 +52,7 @@ class Run:
 
     @property
     def address(self) -> tuple[str, int]:
-        """Where it says that it serves; it is not ready before it says so."""
+        """The address that it prints. It is not ready before."""
         ready = re.search(r"^Ready on http://(\S+):(\d+)\.", self.shown, re.MULTILINE)
         assert ready, self.shown
         return ready[1], int(ready[2])
@@ -129,7 +127,7 @@ def test_empty_database_is_migrated_and_gets_the_sample_portfolio(api: Run, envi
 
 
 def test_what_the_functions_print_goes_to_their_log_under_the_name_of_the_service(api: Run) -> None:
-    """From the first line on, which is that of the probe for readiness: it is refused."""
+    """From the first line on. That line belongs to the readiness probe, which is refused."""
     status, _ = api.post("/nowhere")
 
     assert status == 404
@@ -226,12 +224,12 @@ def test_start_that_cannot_succeed_says_why(environment: dict[str, str], change:
 
 
 def press_ctrl_c(process: psutil.Popen) -> None:
-    """Interrupt the whole foreground job, as a terminal does."""
+    """Interrupt the whole foreground job, like a terminal."""
     os.killpg(process.pid, signal.SIGINT)
 
 
 def send(number: signal.Signals) -> Callable[[psutil.Popen], None]:
-    """Return what sends the signal to the one process that was started."""
+    """Return a function that sends the signal to the started process only."""
     return lambda process: process.send_signal(number)
 
 
@@ -247,7 +245,7 @@ def send(number: signal.Signals) -> Callable[[psutil.Popen], None]:
 def test_stopping_ends_every_process_at_once(
     stop: Callable[[psutil.Popen], None], environment: dict[str, str], tmp_path: Path
 ) -> None:
-    """Even one whose request is under way; and quietly."""
+    """Quietly, even while a request is under way."""
     with running(environment, tmp_path) as run, connect(environment) as database, database.cursor() as cursor:
         host, port = run.address
         processes = [run.process, *run.process.children(recursive=True)]
@@ -268,7 +266,7 @@ def test_stopping_ends_every_process_at_once(
 
 
 def test_ctrl_c_before_it_serves_ends_it_quietly(environment: dict[str, str], tmp_path: Path) -> None:
-    """Here while it waits for a migration that somebody else runs."""
+    """This one is waiting for somebody else's migration."""
     with connect(environment) as database, database.cursor() as cursor, (tmp_path / "terminal").open("w+") as terminal:
         cursor.execute(f"SELECT GET_LOCK({LOCK_NAME}, 0)")
         process = psutil.Popen(
@@ -288,14 +286,14 @@ def test_ctrl_c_before_it_serves_ends_it_quietly(environment: dict[str, str], tm
 
 
 def states(environment: dict[str, str]) -> list[str]:
-    """Return what each connection to the database is at."""
+    """Return what each connection to the database is doing."""
     with connect(environment) as database, database.cursor(DictCursor) as cursor:
         cursor.execute("SHOW PROCESSLIST")
         return [row["State"] for row in cursor.fetchall() if row["db"] == environment["DB_NAME"]]
 
 
 def test_run_ends_with_the_program_that_started_it(environment: dict[str, str], tmp_path: Path) -> None:
-    """Killed, that program cannot stop anything any more."""
+    """A killed program cannot stop anything any more."""
     starter = (sys.executable, "-c", "import subprocess, sys; subprocess.run(sys.argv[1:])")
     with running(environment, tmp_path, starter) as run:
         processes = run.process.children(recursive=True)
@@ -308,7 +306,7 @@ def test_run_ends_with_the_program_that_started_it(environment: dict[str, str], 
 
 
 def is_alive(process: psutil.Process) -> bool:
-    """Tell whether a process runs; one that only waits to be reaped by its foster parent does not."""
+    """Tell whether a process runs. One that only waits to be reaped does not."""
     try:
         return process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

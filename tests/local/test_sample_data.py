@@ -1,4 +1,4 @@
-"""The sample portfolio: its characters keep their answers, and every kind of customer is in it."""
+"""The sample portfolio has every kind of customer, and its characters keep their answers."""
 
 import csv
 from collections import Counter

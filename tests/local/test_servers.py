@@ -1,4 +1,4 @@
-"""Private servers do what tests of outages ask of them, and the command line leaves nothing behind."""
+"""Private servers do what the outage tests need, and the command line leaves nothing behind."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The harnesses at any length, on private stores: `python -m tests.money --rounds 1000 --keys 1000 --histories 9`."""
+"""Runs the harnesses at any length, on private stores: `python -m tests.money --rounds 1000 --keys 1000`."""
 
 import argparse
 import random
@@ -13,7 +13,7 @@ PARALLEL = 20
 
 
 def main() -> None:
-    """Run what is asked for, print the reports, and exit with 1 if anything is wrong."""
+    """Run the chosen harnesses, print their reports, and exit with 1 if anything is wrong."""
     parser = argparse.ArgumentParser(prog="python -m tests.money", description="Attack create-loan.")
     parser.add_argument("--rounds", type=int, default=100, help=f"of {PARALLEL} calls at once that spend one salary")
     parser.add_argument("--keys", type=int, default=100, help=f"each posted by {PARALLEL} processes at once")

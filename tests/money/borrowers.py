@@ -12,7 +12,7 @@ INSTALLMENT = Decimal("8884.88")
 """What a loan as in APPLICATION costs a month."""
 
 SALARY_FOR_ONE = 2 * INSTALLMENT + 1
-"""Half of it carries one such loan, and not a second."""
+"""A salary whose half pays for one such loan, but not for two."""
 
 ADD_CUSTOMER = "INSERT INTO customers VALUES (%s, 'Asha', 'Test', 40, %s, %s, 9999999999, 0, 0)"
 ADD_LOAN = (

@@ -18,7 +18,7 @@ CUSTOMER = 1001
 
 @pytest.fixture
 def proxy(database: Database) -> Iterator[Proxy]:
-    """The way from the handlers to the database, where statements can be told apart and lost."""
+    """The proxy from the handlers to the database. It recognises statements and can lose them."""
     given = database.environment
     with Proxy(given["DB_HOST"], int(given["DB_PORT"])) as between:
         yield between
@@ -28,7 +28,7 @@ def proxy(database: Database) -> Iterator[Proxy]:
 def service(service: Service, database: Database, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
     """The handlers with the proxy between them and the database, and one customer to ask about."""
     add_borrowers(database.connection, [CUSTOMER], SALARY_FOR_MANY)
-    # With a server that has a certificate, the driver would encrypt of its own accord.
+    # If the server has a certificate, the driver encrypts by default.
     monkeypatch.setattr(pymysql, "connect", partial(pymysql.connect, ssl_disabled=True))
     with wired({"DB_HOST": HOST, "DB_PORT": str(proxy.port)}, monkeypatch):
         yield service

@@ -1,4 +1,4 @@
-"""Twenty processes ask for a loan for the same customer at once, whose salary carries one of them."""
+"""Twenty processes ask for a loan for the same customer at once, and the salary only allows one."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ FIRST_CUSTOMER = 1_000_001
 
 @dataclass
 class Report:
-    """What came of the rounds."""
+    """The outcome of the rounds."""
 
     rounds: int
     answers: Counter[int] = field(default_factory=Counter)
@@ -25,7 +25,7 @@ class Report:
     overspent: list[int] = field(default_factory=list)
     """The customers who got more than one loan."""
     untrue: list[int] = field(default_factory=list)
-    """The customers whose loans are not the ones that were answered, or who got none."""
+    """The customers whose loans differ from the answers, or who got none."""
 
     def __str__(self) -> str:
         return (

@@ -21,15 +21,15 @@ PATIENCE_SECONDS = 30
 
 @dataclass
 class Report:
-    """What came of the keys."""
+    """The outcome for the keys."""
 
     keys: int
     answers: Counter[str] = field(default_factory=Counter)
     """How often each status was answered."""
     lent_again: list[int] = field(default_factory=list)
-    """The customers who got anything but one loan."""
+    """The customers who got no loan, or more than one."""
     unequal: list[int] = field(default_factory=list)
-    """The customers whose calls were not all answered alike, one of them first and the others replayed."""
+    """The customers whose calls did not all get the same response, once as the first and otherwise as a replay."""
 
     def __str__(self) -> str:
         return (
@@ -39,7 +39,7 @@ class Report:
 
 
 def run(connection: "pymysql.Connection[Cursor]", environments: Sequence[Environment], keys: int) -> Report:
-    """Let the environments post the same request for each of so many customers, a key each."""
+    """Let all environments post the same request for each of this many customers, with one key per customer."""
     report = Report(keys)
     customers = range(FIRST_CUSTOMER, FIRST_CUSTOMER + keys)
     add_borrowers(connection, customers, SALARY_FOR_MANY)
@@ -57,7 +57,7 @@ def run(connection: "pymysql.Connection[Cursor]", environments: Sequence[Environ
 
 
 def _post(environments: Sequence[Environment], customer_id: int, counts: Counter[str]) -> list[Answer]:
-    """Post from all environments at once; those told to come again do."""
+    """Post from all environments at once, and again from those that are told to retry."""
     answers: list[Answer] = []
     waiting = list(environments)
     deadline = time.monotonic() + PATIENCE_SECONDS

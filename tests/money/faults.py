@@ -1,4 +1,4 @@
-"""What can befall a request to lend on its way, and when."""
+"""What can go wrong with a create-loan request on its way, and when."""
 
 import random
 from enum import Enum
@@ -37,24 +37,24 @@ LOSES_THE_REPLY = {
     Event.REPLY_DROPPED,
     Event.REQUEST_LATE,
 }
-"""The handler lives on and is left not knowing what became of its statement."""
+"""Faults after which the handler lives on and does not know the outcome of its statement."""
 
 WEIGHTS = [1 if event in RARE else 12 for event in Event]
 
 STATEMENTS = 12
-"""About how many a request sends, those of a new connection included."""
+"""About how many statements a request sends, including those of a new connection."""
 
 
 class Fault(NamedTuple):
-    """An event and its moment."""
+    """An event and the statement at which it happens."""
 
     event: Event
     statement: int | None
-    """At which of the request's statements it happens, counted from 0; None at its first COMMIT."""
+    """The number of the statement in the request, counted from 0; None for its first COMMIT."""
 
     @property
     def at_commit(self) -> bool:
-        """Whether it meets a COMMIT for certain."""
+        """Whether it certainly happens at a COMMIT."""
         return self.statement is None and self.event is not Event.HANDLER_KILLED_ANY_TIME
 
 

@@ -1,4 +1,4 @@
-"""Random histories of clients who borrow while everything fails, held against the loans that exist at the end."""
+"""Plays random histories of clients who borrow while things fail, and compares them with the loans at the end."""
 
 import random
 import time
@@ -18,10 +18,10 @@ from tests.money.seat import RestartableServer, Seat
 FIRST_CUSTOMER = 3_000_001
 SALARY = Decimal(1_000_000)
 TOO_MUCH = 50_000_000
-"""An amount that the salary does not carry."""
+"""An amount that the salary does not allow."""
 
 LANES = 8
-"""Histories that go on at the same time, each of its own customer."""
+"""The number of histories at the same time, each with its own customer."""
 
 MAX_REQUESTS = 3
 KEY_CHANCE = 0.7
@@ -31,32 +31,32 @@ FAULT_CHANCE = 0.85
 FAULT_CHANCE_OF_RETRY = 0.3
 FAULT_CHANCE_AFTER_FAULT = 0.4
 FAULTY_TRIES = 4
-"""After so many, a client's way is smooth: a test must come to its end."""
+"""After this many attempts nothing goes wrong any more, because a test must end."""
 PATIENCE_SECONDS = 60
 
 
 class History(NamedTuple):
-    """What one customer asks for, one after the other, and what is sure to go wrong on the way, beside chance."""
+    """The requests of one customer in order, and the faults that certainly happen beside the random ones."""
 
     requests: list[Request]
     sure: list[Fault]
 
 
 def run(mysql: Server, stores: Mapping[str, str], number: int, seed: int) -> Report:
-    """Play so many histories on a server that may be restarted, and return what came of them.
+    """Play this many histories on a server that may be restarted, and return the report.
 
     Args:
         mysql: The server that DB_* names, with a migrated database that has no customers.
         stores: The variables DB_* and REDIS_*.
         number: How many histories.
-        seed: Of the random choices; what the machine makes of them still differs from run to run.
+        seed: Seeds the random choices. The timing still differs from run to run.
     """
     rng = random.Random(seed)
     customers = range(FIRST_CUSTOMER, FIRST_CUSTOMER + number)
     with connect(stores) as connection:
         add_borrowers(connection, customers, SALARY)
     histories = [History(_requests(customer_id, rng), []) for customer_id in customers]
-    # Every event happens at a COMMIT at least once, however few the histories are.
+    # Every event happens at a COMMIT at least once, even in few histories.
     for history, event in zip(histories, Event, strict=False):
         history.sure.append(Fault(event, None))
     waiting: SimpleQueue[History] = SimpleQueue()
@@ -76,7 +76,7 @@ def run(mysql: Server, stores: Mapping[str, str], number: int, seed: int) -> Rep
 
 
 def _requests(customer_id: int, rng: random.Random) -> list[Request]:
-    """Return what a customer will ask for."""
+    """Return the requests of a customer."""
     requests = []
     for number in range(rng.randint(1, MAX_REQUESTS)):
         amount = 1000 + Decimal(MAX_REQUESTS * (customer_id - FIRST_CUSTOMER) + number) / 100
@@ -103,18 +103,18 @@ def _play(
 
 
 class Client:
-    """Asks until it knows, as far as it can."""
+    """A client that retries until it knows the outcome, if it can."""
 
     def __init__(self, first: Seat, second: Seat, rng: random.Random) -> None:
-        """Take where it is served, and the second place where its repetitions may end up."""
+        """Take the place that serves it, and a second place that may serve its repetitions."""
         self.tally = Tally()
         self.pending: list[Fault] = []
-        """What is to go wrong as soon as it can, one after the other."""
+        """Faults that must happen as soon as possible, one after the other."""
         self._seats = [first, second]
         self._rng = rng
 
     def ask(self, request: Request) -> None:
-        """Post a request until there is a final answer or, without a key, until it may have lent."""
+        """Post a request until there is a final response or, without a key, until it may have lent."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         tries = 0
         while not request.answers and not request.uncertain:
@@ -134,7 +134,7 @@ class Client:
         return faults
 
     def _post(self, request: Request, faults: list[Fault]) -> None:
-        """Post once, or twice at the same time as an impatient client does, with faults on the first one's way."""
+        """Post once, or twice at the same time like an impatient client, with faults on the way of the first."""
         may_repeat = request.key is not None and not self.pending
         seats = self._rng.sample(self._seats, 2 if may_repeat and self._rng.random() < TWIN_CHANCE else 1)
         for seat in seats:

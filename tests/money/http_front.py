@@ -1,4 +1,4 @@
-"""The handlers of this process behind HTTP: what a client sees, with a test's hands on the wiring."""
+"""Serves the handlers of this process over HTTP, so that a test can be the client and change the wiring."""
 
 import http.client
 import json
@@ -14,11 +14,11 @@ from testkit.proxy import HOST
 from testkit.service import Answer
 
 TIMEOUT_SECONDS = 15
-"""Above the function's time."""
+"""Longer than the function may run."""
 
 
 class QuietHandler(WSGIRequestHandler):
-    """Logs no request: the tests tell."""
+    """Logs no requests."""
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002, as the base class has it
         """Say nothing."""
@@ -28,7 +28,7 @@ class Client:
     """Posts over HTTP."""
 
     def __init__(self, port: int) -> None:
-        """Take where the front listens."""
+        """Take the address of the front."""
         self._port = port
 
     def create_loan(self, body: Mapping[str, object], key: str | None = None) -> Answer:
@@ -37,7 +37,7 @@ class Client:
         connection = http.client.HTTPConnection(HOST, self._port, timeout=TIMEOUT_SECONDS)
         try:
             connection.request("POST", "/create-loan", json.dumps(body), headers)
-            # The front reads to the end of the body, which its real server finds for it.
+            # The front reads to the end of the body. Its real server marks that end.
             connection.sock.shutdown(socket.SHUT_WR)
             response = connection.getresponse()
             fields = {name.lower(): value for name, value in response.getheaders()}

@@ -1,4 +1,4 @@
-"""What clients were told, what happened to them, and what the loans that exist say to it."""
+"""Records what clients were told and what happened to them, and compares it with the loans that exist."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -25,17 +25,17 @@ SELECT loan_amount, loan_id, customer_id, tenure, interest_rate, monthly_repayme
 
 @dataclass
 class Request:
-    """One wish of a client, told from all others by its amount, and what came of it."""
+    """One request of a client, identified by its amount, with its responses and events."""
 
     customer_id: int
     loan_amount: Decimal
     key: str | None
     answers: list[Answer] = field(default_factory=list)
-    """The final ones: the loan or the decline."""
+    """The final responses: the loan or the decline."""
     uncertain: bool = False
-    """Whether the client, having no key to ask again with, was left not knowing."""
+    """Whether the client had no key to retry with, and does not know the outcome."""
     course: list[str] = field(default_factory=list)
-    """What happened, for whoever must find out why."""
+    """The events, for the person who must find out why."""
 
     @property
     def body(self) -> Mapping[str, object]:
@@ -43,7 +43,7 @@ class Request:
         return APPLICATION | {"customer_id": self.customer_id, "loan_amount": self.loan_amount}
 
     def note(self, answer: Answer | None, struck: Iterable[Fault]) -> None:
-        """Take down what a post came to; None when the handler was killed."""
+        """Record the response to a post; None if the handler was killed."""
         self.course.append(f"{outcome(answer)} after {[fault.event.name for fault in struck]}")
         if answer is not None and answer.status in {200, 201}:
             self.answers.append(answer)
@@ -51,7 +51,7 @@ class Request:
             self.uncertain = True
 
     def breach(self, loans: list[Row]) -> str | None:
-        """Return what is wrong with the loans of this amount, held against what the client was told."""
+        """Return what is wrong with the loans of this amount, given what the client was told."""
         if len(loans) > 1:
             return "lent more than once"
         if self.uncertain:
@@ -68,13 +68,13 @@ class Request:
 
 @dataclass
 class Tally:
-    """What happened, counted."""
+    """Counts of the events."""
 
     answers: Counter[str] = field(default_factory=Counter)
     faults: Counter[Event] = field(default_factory=Counter)
     at_commit: int = 0
     resolved: int = 0
-    """Posts that got no reply to their COMMIT, and found out what came of it themselves."""
+    """Posts that got no reply to their COMMIT and found out its outcome themselves."""
 
     def count(self, answer: Answer | None, struck: list[Fault]) -> None:
         """Count a post."""
@@ -85,7 +85,7 @@ class Tally:
         self.resolved += unknown and answer is not None and answer.status in {200, 201}
 
     def add(self, other: "Tally") -> None:
-        """Count what another has counted."""
+        """Add the counts of another tally."""
         self.answers += other.answers
         self.faults += other.faults
         self.at_commit += other.at_commit
@@ -103,7 +103,7 @@ class Tally:
 
 @dataclass(frozen=True)
 class Report:
-    """All of it, and what should not have happened."""
+    """The counts, and everything that must not happen."""
 
     histories: int
     requests: int
@@ -112,7 +112,7 @@ class Report:
     loans: int
     acknowledged: int
     unacknowledged: int
-    """Loans whose clients, without a key, were left not knowing."""
+    """Loans whose clients had no key and do not know the outcome."""
     violations: list[str]
 
     def __str__(self) -> str:
@@ -125,7 +125,7 @@ class Report:
 
 
 def hold_against(histories: int, requests: list[Request], tally: Tally, rows: Iterable[Row]) -> Report:
-    """Compare what the clients were told with the loans that exist."""
+    """Compare the responses to the clients with the loans that exist."""
     loans: dict[Decimal, list[Row]] = {}
     for loan_amount, *rest in rows:
         loans.setdefault(loan_amount, []).append(tuple(rest))
@@ -148,7 +148,7 @@ def hold_against(histories: int, requests: list[Request], tally: Tally, rows: It
 
 
 def outcome(answer: Answer | None) -> str:
-    """Return what an answer is counted under."""
+    """Return the name under which a response is counted."""
     if answer is None:
         return KILLED
     if "type" in answer.body:

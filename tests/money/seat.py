@@ -1,4 +1,4 @@
-"""A place that serves one client: an execution environment, and a way to the database that fails."""
+"""A place that serves one client: an execution environment whose way to the database can fail."""
 
 import random
 import threading
@@ -21,10 +21,10 @@ from tests.money.faults import Event, Fault
 from tests.money.wire import commits, connection_id
 
 SOCKET_TIMEOUT_SECONDS = 5
-"""After which a handler gives up on a reply."""
+"""The time after which a handler gives up on a reply."""
 
 MAX_DELAY_SECONDS = 0.003
-"""Between a statement and what befalls it: about as long as a COMMIT takes."""
+"""The longest time between a statement and its fault: about as long as a COMMIT takes."""
 
 MAX_REQUEST_SECONDS = 0.03
 """About as long as a request takes."""
@@ -41,7 +41,7 @@ class RestartableServer:
     """A server that several seats may take down, one at a time."""
 
     def __init__(self, server: Server) -> None:
-        """Take a server that runs."""
+        """Take a running server."""
         self.server = server
         self._restarting = threading.Lock()
 
@@ -53,7 +53,7 @@ class RestartableServer:
 
 
 class Seat:
-    """Serves one request at a time, and has one thing after another go wrong with it."""
+    """Serves one request at a time, and makes one fault after another happen to it."""
 
     def __init__(self, stores: Mapping[str, str], mysql: RestartableServer, rng: random.Random) -> None:
         """Take the stores' variables, the server behind DB_*, and a source of random delays."""
@@ -71,10 +71,10 @@ class Seat:
         self._statements = 0
         self._under_way: list[threading.Thread] = []
         self.struck: list[Fault] = []
-        """What has gone wrong with the request."""
+        """The faults that have happened to the request."""
 
     def begin(self, body: Mapping[str, object], key: str | None, faults: Iterable[Fault]) -> None:
-        """Post a request, with these things to go wrong on the way, each counting statements from the one before."""
+        """Post a request with these faults on its way. Each counts statements from the previous one."""
         if not self._alive:
             self._environment.close()
             self._environment = Environment(self._stores)
@@ -86,7 +86,7 @@ class Seat:
             self._strike()
 
     def result(self) -> Answer | None:
-        """Wait for the answer; None when the handler was killed first."""
+        """Wait for the response; None if the handler was killed first."""
         try:
             answer: Answer | None = self._environment.result()
         except EnvironmentKilledError:
@@ -116,7 +116,7 @@ class Seat:
         match fault.event:
             case Event.HANDLER_KILLED:
                 self._environment.kill()
-                time.sleep(self._rng.uniform(0, 2 * MAX_REQUEST_SECONDS))  # what it sent arrives when others go on
+                time.sleep(self._rng.uniform(0, 2 * MAX_REQUEST_SECONDS))  # its statement arrives when others go on
                 return self._rng.choice([Action.PASS, Action.CUT])
             case Event.HANDLER_KILLED_ANY_TIME:
                 self._later(self._environment.kill, MAX_REQUEST_SECONDS)
@@ -138,7 +138,7 @@ class Seat:
         self._under_way.append(thread)
 
     def _kill(self, what: str) -> None:
-        """Have the server kill the handler's connection or what runs on it, shortly before or after the statement."""
+        """Have the server kill the handler's connection or its statement, shortly before or after the statement."""
 
         def kill(other: "pymysql.Connection[Cursor]") -> None:
             with suppress(pymysql.MySQLError), other, other.cursor() as cursor:  # it may have ended by itself

@@ -1,4 +1,4 @@
-"""Stores for a harness that is run on its own."""
+"""Stores for a harness that runs alone."""
 
 import tempfile
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from local.servers.redis_server import start_redis
 from local.servers.server import Server
 from testkit.database import connect
 
-# As where there are backups: a COMMIT then has two phases, and a server that was killed in between must choose.
+# As with backups: a COMMIT then has two phases, and a server that was killed between them must decide.
 WITH_BINARY_LOG = ("--log-bin=binlog", "--server-id=1", "--binlog-format=ROW", "--log-bin-trust-function-creators=1")
 
 
@@ -26,7 +26,7 @@ def migrated_mysql(folder: Path, *options: str) -> Iterator[Server]:
 
 @contextmanager
 def private_stores() -> Iterator[tuple[Server, dict[str, str]]]:
-    """Start a private MySQL and a private Redis; yield the former and the variables of both."""
+    """Start a private MySQL and a private Redis; yield the MySQL and the variables of both."""
     with (
         tempfile.TemporaryDirectory() as folder,
         migrated_mysql(Path(folder) / "mysql", *WITH_BINARY_LOG) as mysql,

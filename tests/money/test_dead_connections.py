@@ -1,4 +1,4 @@
-"""An environment that was frozen for hours serves its first request, whatever became of its connection."""
+"""An environment that was frozen for hours serves its first request, even if its connection is dead."""
 
 import time
 from collections.abc import Callable
@@ -86,7 +86,7 @@ def test_a_connection_that_the_network_forgot_is_not_waited_for(
     assert time.monotonic() - started_at < wiring.patience.database_reply
 
 
-def test_with_no_connection_to_be_had_the_client_is_told_to_come_again(
+def test_without_a_free_connection_the_client_is_asked_to_retry(
     service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Ten is the fewest that MariaDB allows; one more is kept for an administrator.

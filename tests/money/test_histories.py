@@ -1,4 +1,4 @@
-"""Whatever fails on the way: nothing lost, nothing invented, nothing lent twice."""
+"""Nothing is lost, invented or lent twice, whatever fails on the way."""
 
 import os
 import random
@@ -22,7 +22,7 @@ def mysql(tmp_path: Path) -> Iterator[Server]:
         yield server
 
 
-def test_every_answer_is_true_whatever_fails(mysql: Server, redis_server: Server) -> None:
+def test_every_response_is_true_whatever_fails(mysql: Server, redis_server: Server) -> None:
     seed = random.randrange(2**32)
 
     report = histories.run(mysql, mysql.environment | redis_server.environment, HISTORIES, seed)

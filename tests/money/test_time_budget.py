@@ -1,4 +1,4 @@
-"""With too little of the function's time left, nothing is begun; seen over HTTP."""
+"""A request with too little of the function's time left begins nothing; seen over HTTP."""
 
 from functools import partial
 

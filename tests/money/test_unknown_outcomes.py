@@ -1,4 +1,4 @@
-"""A COMMIT without a reply: the request finds out what came of it, or says that it could not."""
+"""After a COMMIT without a reply, the request finds out its outcome, or says that it could not."""
 
 import time
 from collections.abc import Callable
@@ -25,7 +25,7 @@ BODY = {"customer_id": CUSTOMER} | APPLICATION
 WITH_AND_WITHOUT_KEY = pytest.mark.parametrize("key", [None, "k1"])
 
 
-def befall_first(proxy: Proxy, happens: Callable[[bytes], bool], action: Action) -> None:
+def fail_first(proxy: Proxy, happens: Callable[[bytes], bool], action: Action) -> None:
     """Do this to the first such request, and nothing to the later ones."""
     actions = chain([action], repeat(Action.PASS))
     proxy.on_request = lambda piece: next(actions) if happens(piece) else Action.PASS
@@ -36,7 +36,7 @@ def befall_first(proxy: Proxy, happens: Callable[[bytes], bool], action: Action)
 def test_a_commit_cut_off_is_answered_with_the_loan_that_exists(
     client: Client, proxy: Proxy, database: Database, action: Action, key: str | None
 ) -> None:
-    befall_first(proxy, commits, action)
+    fail_first(proxy, commits, action)
 
     answer = client.create_loan(BODY, key)
 
@@ -48,8 +48,8 @@ def test_a_commit_cut_off_is_answered_with_the_loan_that_exists(
 def test_a_commit_that_arrives_late_is_waited_for(
     client: Client, proxy: Proxy, database: Database, monkeypatch: pytest.MonkeyPatch, key: str | None
 ) -> None:
-    """The handler has given up on its COMMIT, and asks on a new connection while it is still on its way."""
-    use_patience(monkeypatch, replace(wiring.patience, lock_wait=1, database_reply=1.2))
+    """The handler has given up on its COMMIT, and asks on a new connection while the COMMIT is still on its way."""
+    use_patience(monkeypatch, replace(wiring.patience, table_wait=0, lock_wait=1, database_reply=1.2))
     committed: list[bytes] = []
 
     def delay_first_commit(piece: bytes) -> Action:
@@ -97,7 +97,7 @@ def test_what_cannot_be_found_out_in_time_is_not_guessed(
     again = client.create_loan(BODY, "k1")
 
     assert (unknown.status, unknown.body["type"]) == (500, "/problems/outcome-unknown")
-    # While the loan may exist, nobody may store a score that does not count it.
+    # While the loan may exist, nobody may cache a score without it.
     assert isinstance(marker, bytes)
     assert marker.startswith(b"write:")
     assert (again.status, "idempotency-replayed" in again.headers) == (201, lent)
@@ -105,7 +105,7 @@ def test_what_cannot_be_found_out_in_time_is_not_guessed(
 
 
 def test_a_connection_lost_before_the_commit_is_replaced_once(client: Client, proxy: Proxy, database: Database) -> None:
-    befall_first(proxy, lends, Action.CUT_REPLY)
+    fail_first(proxy, lends, Action.CUT_REPLY)
 
     answer = client.create_loan(BODY)
 
@@ -113,7 +113,7 @@ def test_a_connection_lost_before_the_commit_is_replaced_once(client: Client, pr
     assert loans_of(database.connection, [CUSTOMER]) == {CUSTOMER: [answer.body["loan_id"]]}
 
 
-def test_connections_lost_again_and_again_are_told_and_leave_nothing(
+def test_connections_lost_again_and_again_are_reported_and_leave_nothing(
     client: Client, proxy: Proxy, database: Database, redis_client: redis.Redis
 ) -> None:
     proxy.on_request = lambda piece: Action.CUT_REPLY if lends(piece) else Action.PASS

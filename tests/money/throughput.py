@@ -1,6 +1,7 @@
-"""How many loans a second several processes make, each for customers of its own: `python -m tests.money.throughput`.
+"""Measures how many loans per second several processes make: `python -m tests.money.throughput`.
 
-Beside it stands how many bare commits a second the same server takes from as many processes: the most that could be.
+Each process lends to its own customers. It also measures how many bare commits per second the same server takes from as
+many processes. That is the upper limit.
 """
 
 import time
@@ -17,7 +18,7 @@ PROCESSES = (1, 2, 4, 8)
 SECONDS = 5.0
 
 CUSTOMERS_EACH = 1000
-"""So many that none has collected a long history by the end."""
+"""Enough customers that none has a long history by the end."""
 
 FIRST_CUSTOMER = 4_000_001
 BODY = APPLICATION | {"loan_amount": 1000}
@@ -53,7 +54,7 @@ def commits_per_second(stores: Mapping[str, str], started: Sequence[Environment]
 
 
 def lend_for(seconds: float, customers: Iterable[int]) -> int:
-    """Lend to these customers in turn, and return how many loans were made; to be called in an environment."""
+    """Lend to these customers in turn, and return the number of loans. An environment calls this."""
     deadline = time.monotonic() + seconds
     loans = 0
     for customer_id in cycle(customers):
@@ -64,7 +65,7 @@ def lend_for(seconds: float, customers: Iterable[int]) -> int:
 
 
 def commit_for(seconds: float, stores: Mapping[str, str]) -> int:
-    """Insert rows of nothing but an id, and return how many; to be called in an environment."""
+    """Insert rows with only an id, and return their number. An environment calls this."""
     deadline = time.monotonic() + seconds
     commits = 0
     with connect(stores) as connection, connection.cursor() as cursor:

@@ -1,8 +1,8 @@
-"""What a proxy sees of MySQL's protocol: which piece carries which statement, and which connection it is on."""
+"""Reads MySQL's protocol in a proxy: which statement a piece carries, and on which connection."""
 
 COM_QUERY = 3
 GREETING = (0, 10)
-"""Sequence number and protocol version with which the server opens a connection."""
+"""The server opens a connection with this sequence number and protocol version."""
 
 
 def statement(piece: bytes) -> bytes:

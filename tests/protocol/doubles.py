@@ -1,6 +1,6 @@
-"""Redis and the loan store in memory, one command a step, for exploring every order of the steps.
+"""Redis and the loan store in memory, one command per step, to explore every order of the steps.
 
-`test_doubles.py` holds both against the real servers, so that what is explored is what runs.
+`test_doubles.py` compares both with the real servers.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -24,7 +24,7 @@ from lending.ports import BypassReason, CacheAwayError, Invalidation, Invalidati
 from testkit.fakes import FakeLoanStore, FakeTransaction
 
 Step = Callable[..., None]
-"""Called before each command; returns when it is the caller's turn. `ready` says whether it could go on at all."""
+"""Called before each command; returns when it is the caller's turn. `ready` tells whether the caller could go on."""
 
 
 def no_step(_what: str, ready: Callable[[], bool] = lambda: True) -> None:
@@ -41,7 +41,7 @@ class RedisDouble:
         self._history: list[dict[str, bytes]] = []
 
     def forget(self, writes: int) -> None:
-        """Go back to before the latest writes, as a replica does that is promoted before they have reached it."""
+        """Lose the latest writes, as when a replica is promoted before they reach it."""
         if self._history:
             self.values = self._history[-writes] if writes <= len(self._history) else self._history[0]
 
@@ -120,16 +120,16 @@ SCRIPTS: dict[str, Callable[..., Any]] = {
 
 
 class SteppedConnection(RedisConnection):
-    """RedisConnection of one actor: a step before each command, and perhaps a command that goes wrong."""
+    """RedisConnection of one actor. It takes a step before each command, and a command may go wrong."""
 
     def __init__(self, redis: RedisDouble, step: Step, fault: Callable[[Sequence[Any]], str | None]) -> None:
-        """Take what `fault` says of each command in turn: None, or "dropped", "unanswered" or "late"."""
+        """Take `fault`, which returns each command's fate: None, "dropped", "unanswered" or "late"."""
         self._redis = redis
         self._step = step
         self._fault = fault
         self.breaker = Breaker(open_seconds=5)
         self.delayed: list[Sequence[Any]] = []
-        """Commands that the client has given up on and that have not arrived yet."""
+        """Commands that the client has given up and that have not arrived yet."""
 
     def ask(self, *command: Any, wait: Wait) -> Any:
         self._step("redis")
@@ -155,7 +155,7 @@ class LockingLoanStore(FakeLoanStore):
 
 
 class SteppedStore(LoanStore):
-    """LoanStore of one actor: a step before whatever others could notice."""
+    """LoanStore of one actor. It takes a step before everything that others could notice."""
 
     def __init__(self, store: LockingLoanStore, step: Step) -> None:
         self._store = store
@@ -179,7 +179,7 @@ class SteppedStore(LoanStore):
 
 
 class SteppedTransaction(FakeTransaction):
-    """A transaction whose lock others wait for. What it does before its commit, nobody else can see."""
+    """A transaction whose lock others wait for. Nobody sees its changes before its commit."""
 
     def __init__(self, store: LockingLoanStore, step: Step) -> None:
         super().__init__(store)
@@ -198,7 +198,7 @@ class SteppedTransaction(FakeTransaction):
         self.unlock()
 
     def unlock(self) -> None:
-        """Let the next one have the customer."""
+        """Release the customer for the next actor."""
         if self._holds_lock:
             self._locking_store.locked = self._holds_lock = False
 

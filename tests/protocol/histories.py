@@ -1,7 +1,7 @@
 """Random histories on real servers: real processes, kill -9, lost and late commands, FLUSHALL, a promoted replica.
 
-Each history has a customer of its own, a few requests at about the same time, and at most one thing that goes wrong.
-S1: no check that starts after create-loan has answered sees an older score; a failover excuses it until the next sweep.
+Each history has its own customer, a few requests at about the same time, and at most one fault.
+S1: no check that starts after create-loan has answered sees an older score; after a failover it may, until the sweep.
 S2: at rest, after a sweep, the cache holds no older score.
 
     make histories N=10000            ours and naive, side by side
@@ -28,6 +28,7 @@ from lending.adapters.score_document import from_document
 from lending.config import Settings
 from local.servers.mysql_server import start_mysql
 from local.servers.redis_server import start_redis
+from local.servers.server import ServerError
 from testkit.database import own_database
 from testkit.environments import Environment, EnvironmentKilledError
 from testkit.fakes import KEYSPACE, a_loan
@@ -36,12 +37,13 @@ from tests.protocol.interleavings import RICH, TODAY
 from tests.protocol.processes import PATIENCE_SECONDS, Seen, request, sweep, use_naive
 
 LANES = 8
+REPLICATION_TIMEOUT_SECONDS = 30
 READERS, WRITERS = (1, 3), (1, 2)
 SEATS = READERS[1] + WRITERS[1]
 SPREAD_SECONDS = 0.006
-"""Within which the requests of a history start: about as long as a loan takes."""
+"""The requests of a history start within this time: about as long as a loan takes."""
 LATE_SECONDS = (PATIENCE_SECONDS + 0.01, PATIENCE_SECONDS + 0.15)
-"""After the service has given up on a command, and while later ones are under way."""
+"""A late command arrives after the service has given it up, while later ones are under way."""
 
 
 class Fault(Enum):
@@ -60,7 +62,7 @@ class Fault(Enum):
 WEIGHTS = {Fault.NONE: 8, Fault.DROP: 3, Fault.DROP_REPLY: 3, Fault.CUT: 3, Fault.LATE: 2}
 ON_THE_WAY = {Fault.DROP: Action.DROP, Fault.DROP_REPLY: Action.DROP_REPLY, Fault.CUT: Action.CUT}
 COMMANDS = 12
-"""About how many a history sends to Redis."""
+"""About how many commands a history sends to Redis."""
 
 
 @dataclass
@@ -76,12 +78,12 @@ class Tally:
     stale_entries: Counter[Fault] = field(default_factory=Counter)
     """S2."""
     unforeseen: Counter[int] = field(default_factory=Counter)
-    """Statuses that no fault explains."""
+    """HTTP statuses that no fault explains."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 class Cache:
-    """A Redis and its replica behind an address that survives a failover, and things that go wrong on the way."""
+    """A Redis and its replica behind an address that survives a failover, with faults on the way."""
 
     def __init__(self, folder: Path, rng: random.Random) -> None:
         self._rng = rng
@@ -92,7 +94,10 @@ class Cache:
         self._fault = Fault.NONE
         self._strikes_at = 0
         self._counting = threading.Lock()
-        self._follow()
+        with ExitStack() as if_it_fails:
+            if_it_fails.callback(self.close)
+            self._follow()
+            if_it_fails.pop_all()
 
     def fail(self, fault: Fault) -> None:
         """Let a command of the next requests go wrong."""
@@ -104,7 +109,7 @@ class Cache:
         self._client(0).flushall()
 
     def fail_over(self, unreplicated_seconds: float) -> None:
-        """Promote the replica, which has not had the writes of the last moment."""
+        """Promote the replica, which lacks the writes of the last moment."""
         self._client(1).replicaof("NO", "ONE")
         time.sleep(unreplicated_seconds)
         self._servers.reverse()
@@ -112,7 +117,7 @@ class Cache:
         self._follow()
 
     def entry(self, customer_id: int) -> bytes:
-        """Return what lies under a customer's key."""
+        """Return a customer's entry."""
         held = self._client(0).get(KEYSPACE.entry(customer_id))
         return held if isinstance(held, bytes) else b""
 
@@ -126,7 +131,10 @@ class Cache:
         primary = self._servers[0]
         replica = self._client(1)
         replica.replicaof(primary.host, str(primary.port))
+        deadline = time.monotonic() + REPLICATION_TIMEOUT_SECONDS
         while replica.info("replication")["master_link_status"] != "up":
+            if time.monotonic() > deadline:
+                raise ServerError("The replica does not reach its primary. Each in its own container, they cannot.")
             time.sleep(0.005)
 
     def _client(self, which: int) -> redis.Redis:
@@ -145,7 +153,7 @@ class Cache:
 
 
 class Lane:
-    """Plays one history after the other, on a database and a cache of its own."""
+    """Plays one history after the other, on its own database and cache."""
 
     def __init__(self, stack: ExitStack, mysql: Mapping[str, str], number: int, seed: int, *, naive: bool) -> None:
         self._rng = random.Random(seed)
@@ -157,8 +165,8 @@ class Lane:
         self._stores = self._database.environment | self._cache.environment | {"SWEEP_SECONDS": "60"}
         self._mark = Settings.from_env(self._stores).db_mark
         self._seats = [self._seat() for _ in range(SEATS)]
-        self._keeper = Environment(self._stores)
-        stack.callback(self._keeper.close)
+        self._refresh = Environment(self._stores)
+        stack.callback(self._refresh.close)
         stack.callback(self._leave)
 
     def play(self, customer_id: int, tally: Tally) -> None:
@@ -191,8 +199,8 @@ class Lane:
         if fault is Fault.LATE:
             time.sleep(LATE_SECONDS[1])  # at rest means that nothing is under way
         if not self._naive:
-            self._keeper.begin(sweep)
-            self._keeper.result()
+            self._refresh.begin(sweep)
+            self._refresh.result()
         entry = from_document(self._cache.entry(customer_id), customer_id, TODAY, self._mark)
         ((made,),) = self._database.execute("SELECT COUNT(*) FROM loans WHERE customer_id = %s", (customer_id,))
 
@@ -245,7 +253,7 @@ def lanes(mysql: Mapping[str, str], number_of_lanes: int, seed: int, *, naive: b
 
 
 def run(mysql: Mapping[str, str], histories: int, seed: int, *, naive: bool, lanes_at_once: int = LANES) -> Tally:
-    """Play so many histories of ours or of the naive protocol, on the server that these DB_* name."""
+    """Play this many histories of our or of the naive protocol, on the server that the DB_* variables name."""
     tally = Tally()
     customers = iter(range(1, histories + 1))
     taking = threading.Lock()
@@ -265,7 +273,7 @@ def run(mysql: Mapping[str, str], histories: int, seed: int, *, naive: bool, lan
 
 
 def table(ours: Tally, naive: Tally) -> str:
-    """Return both side by side."""
+    """Return both tallies side by side."""
     rows = [f"{'':52} {'ours':>18} {'naive':>18}", f"{'histories':52} {ours.histories:18,} {naive.histories:18,}"]
     rows.append(f"{'checks':52} {ours.checks:18,} {naive.checks:18,}")
     rows.append(f"{'loans':52} {ours.loans:18,} {naive.loans:18,}")

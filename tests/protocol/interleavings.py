@@ -1,6 +1,6 @@
-"""Every order of the steps of readers and writers, with a kill or a lost command at every place.
+"""Explores every order of the steps of readers and writers, with a kill or a lost command at every place.
 
-The real use cases and the real cache adapter run as coroutines that give way before each command. One run follows one
+The real use cases and the real cache adapter run as coroutines that pause before each command. One run follows one
 schedule; depth-first search over the choices finds the next, until there is none.
 
 S1: no read that starts after create-loan has answered sees an older score.
@@ -50,11 +50,11 @@ CUSTOMER_ID = 1001
 KEY = KEYSPACE.entry(CUSTOMER_ID)
 RICH = Customer(monthly_salary=Decimal(9000000), approved_limit=Decimal(9000000000))
 APPLICATION = LoanApplication(CUSTOMER_ID, Decimal(100000), Decimal(12), 12)
-"""What is asked for in every request."""
+"""The application in every request."""
 
 COMMAND_FAULTS = ("dropped", "unanswered", "late")
-STEPS = {"r": 3, "w": 5, "k": 7}
-COMMANDS = {"r": 2, "w": 3, "k": 5}
+STEPS = {"r": 3, "w": 5, "f": 7}
+COMMANDS = {"r": 2, "w": 3, "f": 5}
 FORGOTTEN_WRITES = 3
 
 Protocol = Callable[[Any], ScoreCache]
@@ -63,17 +63,17 @@ NAIVE: Protocol = partial(NaiveScoreCache, keyspace=KEYSPACE, patience=Patience(
 
 
 def _score_after(loans: int) -> int:
-    """Return the customer's score with so many loans of APPLICATION on top of the first one."""
+    """Return the customer's score with this many loans of APPLICATION after the first one."""
     new = a_loan(emis_paid_on_time=0, start_date=TODAY, end_date=date(2025, 6, 15), status="APPROVED")
     return assess(credit_record(CUSTOMER_ID, RICH, [a_loan(), *[new] * loans], TODAY), TODAY).credit_score
 
 
 LOANS_BEHIND = {_score_after(loans): loans for loans in range(3)}
-"""How many new loans a score has seen; each number has a score of its own."""
+"""The number of new loans behind each score. Each number has its own score."""
 
 
 class Killed(BaseException):
-    """The end of a process, at whatever step it was; no `except Exception` sees it."""
+    """The end of a process at any step; no `except Exception` catches it."""
 
 
 class BulkCacheOfOne(RedisBulkScoreCache):
@@ -85,16 +85,16 @@ class BulkCacheOfOne(RedisBulkScoreCache):
 
 @dataclass(frozen=True)
 class Fault:
-    """The one thing that goes wrong in a run."""
+    """The one fault of a run."""
 
     kind: str
     """killed: an actor ends before a step. dropped, unanswered, late: a Redis command of an actor never arrives,
     arrives but its reply does not, or arrives at any time after the actor has given it up. expired: a lease ends before
     its time. failover: Redis forgets its latest writes."""
     actor: int = -1
-    """Whose step or command it is."""
+    """The actor whose step or command it is."""
     at: int = 0
-    """The actor's how-many-eth step or command, or how many writes are forgotten."""
+    """The number of the actor's step or command, or the number of writes that are forgotten."""
 
 
 @dataclass
@@ -111,11 +111,11 @@ class Actor:
     score: int | None = None
     """The score that a reader saw."""
     must_see: int = 0
-    """How many loans had been answered for when this reader started."""
+    """The number of loans that had been answered when this reader started."""
 
     @property
     def is_stale(self) -> bool:
-        """Whether this reader saw an older score than it was promised."""
+        """Whether this reader saw a score that is older than promised."""
         return self.score is not None and LOANS_BEHIND[self.score] < self.must_see
 
 
@@ -123,7 +123,7 @@ class Run:
     """One schedule from its first to its last step."""
 
     def __init__(self, protocol: Protocol, cast: str, fault: Fault | None, *, warm: bool) -> None:
-        """Set the scene: `cast` has the initial of each reader, writer and keeper; warm begins with a cached score."""
+        """Set the scene. `cast` has one letter per reader, writer and refresh; `warm` begins with a cached score."""
         self.redis = RedisDouble()
         self.store = LockingLoanStore()
         self.store.customers[CUSTOMER_ID] = RICH
@@ -156,11 +156,11 @@ class Run:
             moves[choice]()
 
     def anomalies(self) -> list[str]:
-        """Return which promises were broken, once all has come to rest."""
+        """Return the promises that were broken, after everything has come to rest."""
         last = Actor("last", self._read)
         last.connection = self._sound_connection()
         self._read(last)
-        # A failover may bring an older score back until the next sweep; nothing else may.
+        # Only a failover may bring an older score back, until the next sweep.
         broken = [f"S1 {actor.name}" for actor in [*self.actors, last] if actor.is_stale and not self._failover]
         self._sweep()
         entry = from_document(self.redis.values.get(KEY, b""), CUSTOMER_ID, TODAY, KEYSPACE.mark)
@@ -171,7 +171,7 @@ class Run:
         return broken
 
     def _moves(self) -> Iterator[Callable[[], None]]:
-        """Give whatever could happen next: a step of an actor, or the arrival of a command that was on its way."""
+        """Yield everything that could happen next: an actor's step, or the arrival of a late command."""
         for actor in self.actors:
             if not actor.coroutine.dead and actor.ready():
                 yield actor.coroutine.switch
@@ -184,7 +184,7 @@ class Run:
         self.redis.execute(delayed.pop())
 
     def _happen(self) -> None:
-        """Let the fault that no actor has a part in come true."""
+        """Make the fault happen that belongs to no actor."""
         self._event_to_come = False
         if self._failover and self._fault is not None:
             self.redis.forget(self._fault.at)
@@ -233,7 +233,7 @@ class Run:
         assert answer.loan is not None
         self.answered += 1
 
-    def _keep(self, actor: Actor) -> None:
+    def _refresh(self, actor: Actor) -> None:
         cache = BulkCacheOfOne(actor.connection, KEYSPACE, Patience())
         store = SteppedStore(self.store, actor.connection._step)
         refresh = CacheRefresh(OutboxDouble(self.store), store, cache, lambda: TODAY, lambda: 60)
@@ -244,13 +244,13 @@ class Run:
             self.accused += len(refresh.report.mismatches)
 
     def _body_of(self, role: str) -> Callable[[Actor], None]:
-        return {"r": self._read, "w": self._write, "k": self._keep}[role]
+        return {"r": self._read, "w": self._write, "f": self._refresh}[role]
 
     def _check(self, scores: ScoreCache, step: Callable[..., None]) -> int:
-        decision = check_eligibility(
+        checked = check_eligibility(
             APPLICATION, store=lambda: SteppedStore(self.store, step), scores=scores, today=TODAY, cache_use=CacheUse()
         )
-        return decision.credit_score
+        return checked.decision.credit_score
 
     def _sound_connection(self) -> SteppedConnection:
         return SteppedConnection(self.redis, no_step, lambda _command: None)
@@ -264,7 +264,7 @@ class Run:
 
 @dataclass
 class Result:
-    """What an exploration came to."""
+    """The counts of an exploration."""
 
     schedules: int = 0
     anomalies: dict[str, int] = field(default_factory=dict)
@@ -273,7 +273,7 @@ class Result:
 
 
 def faults(cast: str) -> Iterator[Fault | None]:
-    """Give every fault that can strike a cast, none at all first."""
+    """Yield every fault that can happen to a cast, beginning with none."""
     yield None
     for actor, role in enumerate(cast):
         yield from (Fault("killed", actor, at) for at in range(1, STEPS[role] + 1))
@@ -283,7 +283,7 @@ def faults(cast: str) -> Iterator[Fault | None]:
 
 
 def explore(protocol: Protocol, cast: str, fault: Fault | None, *, warm: bool, result: Result) -> None:
-    """Run every schedule of a cast under a fault, and add what they came to."""
+    """Run every schedule of a cast with a fault, and add their counts."""
     choices: list[int] = []
     while True:
         run = Run(protocol, cast, fault, warm=warm)
@@ -304,7 +304,7 @@ def explore(protocol: Protocol, cast: str, fault: Fault | None, *, warm: bool, r
 
 
 def explore_all(protocol: Protocol, casts: Sequence[str]) -> Result:
-    """Run every schedule of the casts, cold and warm, under every fault."""
+    """Run every schedule of the casts, cold and warm, with every fault."""
     result = Result()
     for cast, warm in product(casts, (False, True)):
         for fault in faults(cast):
@@ -313,10 +313,10 @@ def explore_all(protocol: Protocol, casts: Sequence[str]) -> Result:
 
 
 def main() -> None:
-    """Explore ours and the naive protocol, and print what each came to."""
+    """Explore our protocol and the naive one, and print the counts of each."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument(
-        "--casts", nargs="+", default=["wrr", "wwr", "wrk"], help="letters for readers, writers and keepers"
+        "--casts", nargs="+", default=["wrr", "wwr", "wrf"], help="letters: r reader, w writer, f refresh"
     )
     casts = parser.parse_args().casts
     for name, protocol in {"ours": OURS, "naive": NAIVE}.items():

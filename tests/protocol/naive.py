@@ -1,4 +1,4 @@
-"""The protocol that everybody writes first: set after a miss, delete after the commit. For comparison."""
+"""The usual first protocol, for comparison: set after a miss, delete after the commit."""
 
 from datetime import date
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the processes of a history do; each is called in an execution environment of its own."""
+"""The functions that the processes of a history call, each in its own execution environment."""
 
 import time
 from contextlib import suppress
@@ -29,26 +29,26 @@ APPLICATION = {"loan_amount": 100000, "interest_rate": 12, "tenure": 12}
 
 
 class Seen(NamedTuple):
-    """What one request came to."""
+    """The outcome of one request."""
 
     started_at: float
     ended_at: float
     status: int
     loans: int
-    """For a check: how many new loans its score knows of."""
+    """For a check: the number of new loans in its score."""
 
 
 def use_naive() -> None:
-    """Put the naive cache in the place of ours."""
+    """Replace our cache with the naive one."""
     wiring.score_cache = lambda: NaiveScoreCache(wiring.redis_connection(), wiring.keyspace(), wiring.patience)
 
 
 def request(path: str, customer_id: int, delay_seconds: float) -> Seen:
-    """Send a request after a while."""
+    """Send a request after a delay."""
     wiring.today = lambda: TODAY
-    # The only command lost is the one that the history loses: a busy machine loses none of its own.
+    # Only the history loses a command. A busy machine must lose none of its own.
     wiring.patience = PATIENCE
-    # Each history meets a closed breaker: an open one asks Redis nothing, and so proves nothing.
+    # Each history starts with a closed breaker. An open one asks Redis nothing, and so proves nothing.
     wiring.redis_connection().breaker.succeeded()
     time.sleep(delay_seconds)
     started_at = time.monotonic()
@@ -65,6 +65,6 @@ def sweep() -> None:
     wiring.patience = PATIENCE
     wiring.today = lambda: TODAY
     while True:
-        with suppress(CacheAwayError):  # a fault may still be about
+        with suppress(CacheAwayError):  # a fault may still be active
             if refresh({}, LambdaContext("refresh", timeout_seconds=50))["swept"] == 0:
                 return

@@ -1,4 +1,4 @@
-"""What is explored is what runs: the doubles answer as the real servers do."""
+"""The doubles answer as the real servers do."""
 
 from collections.abc import Iterator
 from typing import Any

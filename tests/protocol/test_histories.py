@@ -1,14 +1,19 @@
-"""The promise of the cache on real servers, in some random histories; `make histories N=10000` plays many."""
+"""The promise of the cache holds in some random histories on real servers; `make histories N=10000` plays many."""
 
 import os
 import random
 
+import pytest
+
+from local.servers.redis_server import in_container
 from tests.protocol.histories import run
 
 HISTORIES = int(os.environ.get("PROTOCOL_HISTORIES", "60"))
 
 
 def test_no_random_history_lets_an_older_score_be_seen(mysql_environment: dict[str, str]) -> None:
+    if in_container():
+        pytest.skip("a replica in a container does not reach a primary in another")
     seed = random.randrange(1_000_000)
 
     tally = run(mysql_environment, HISTORIES, seed, naive=False, lanes_at_once=2)

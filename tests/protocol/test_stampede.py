@@ -1,4 +1,4 @@
-"""Two hundred checks at the same moment, of one cold customer and of two hundred: right answers, one fill each."""
+"""Two hundred checks at once, of one cold customer or of two hundred, get right answers with one fill each."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -32,7 +32,7 @@ SALARIED = Customer(monthly_salary=Decimal(90000), approved_limit=Decimal(300000
 
 
 class Checked(NamedTuple):
-    """What one check came to."""
+    """The outcome of one check."""
 
     customer_id: int
     credit_score: int
@@ -41,7 +41,7 @@ class Checked(NamedTuple):
 
 @pytest.fixture(scope="module")
 def roomy_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    """A database whose server has room for all at once."""
+    """A database whose server has enough connections for all."""
     folder = tmp_path_factory.mktemp("roomy")
     with (
         start_mysql(folder / "mysql", None, "--max-connections=300") as server,
@@ -50,13 +50,13 @@ def roomy_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databas
         migrate(connection)
         database = Database(server.environment, connection)
         for customer_id in range(1, CHECKS + 1):
-            # Customers differ in their score, so that no answer can be another's unnoticed.
+            # Customers have different scores, so that a mixed-up answer shows.
             database.add_customer(customer_id, SALARIED, [a_loan()] * (1 + customer_id % 10))
         yield database
 
 
 def check_all_at_once(database: Database, redis_server: Server, customer_ids: Sequence[int]) -> list[Checked]:
-    """Check each from an environment of its own, all of them connected before the first one asks."""
+    """Check each in its own environment. All are connected before the first one asks."""
     settings = Settings.from_env(database.environment | redis_server.environment)
     login = GivenLogin(database.environment["DB_USER"], database.environment["DB_PASSWORD"])
     gate = Barrier(len(customer_ids))
@@ -70,14 +70,14 @@ def check_all_at_once(database: Database, redis_server: Server, customer_ids: Se
             cache.ask("PING", wait=Wait(total=10, reply=10))
             use = CacheUse()
             gate.wait()
-            decision = check_eligibility(
+            checked = check_eligibility(
                 LoanApplication(customer_id, Decimal(100000), Decimal(12), 12),
-                store=lambda: MySQLLoanStore(mysql),
+                store=lambda: MySQLLoanStore(mysql, mysql),
                 scores=RedisScoreCache(cache, KEYSPACE, PATIENT),
                 today=TODAY,
                 cache_use=use,
             )
-            return Checked(customer_id, decision.credit_score, use)
+            return Checked(customer_id, checked.decision.credit_score, use)
 
     with ThreadPoolExecutor(len(customer_ids)) as pool:
         return list(pool.map(check, customer_ids))

@@ -1,6 +1,6 @@
 """Has checkov look for insecure settings in the largest stacks of the template: `make check` runs it.
 
-checkov knows little of SAM and takes no side of a condition, so it is given stacks that are expanded and decided.
+checkov knows little of SAM and does not evaluate conditions. So it gets expanded stacks without conditions.
 .checkov.yaml says which of its rules do not apply, and why.
 """
 

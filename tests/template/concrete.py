@@ -1,7 +1,7 @@
-"""A template as it is with certain parameters: conditions decided, parameters filled in, what is not created left out.
+"""A template with given parameters: conditions are decided, parameters filled in, and uncreated resources left out.
 
-It holds no conditions any more, so that whoever reads it (a linter, an assertion) sees one stack and not all of them.
-What only AWS knows stays as it is: references to resources, pseudo parameters.
+It has no conditions any more, so that a linter or an assertion sees one stack and not all of them.
+References to resources and pseudo parameters stay as they are, because only AWS knows them.
 """
 
 import re
@@ -15,7 +15,7 @@ class Concrete:
     """One stack of a template."""
 
     def __init__(self, template: Mapping[str, Any], parameters: Mapping[str, str]) -> None:
-        """Take an expanded template and what differs from its parameters' defaults."""
+        """Take an expanded template and the parameters that differ from their defaults."""
         self._conditions = template.get("Conditions", {})
         declared = template["Parameters"]
         assert set(parameters) <= set(declared)
@@ -64,7 +64,7 @@ class Concrete:
         return decide[function]()
 
     def value(self, value: Any) -> Any:
-        """Return a value with all in it decided that can be."""
+        """Return a value with its conditions and parameters resolved."""
         if isinstance(value, list):
             return [self.value(each) for each in value if self._chosen(each) != NO_VALUE]
         if not isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""What `sam build` makes of this tree, and what SAM's transform makes of the template."""
+"""Fixtures for the output of `sam build` and of SAM's transform."""
 
 import json
 import os
@@ -34,7 +34,7 @@ Tool = Callable[[str, list[Any]], list[Any]]
 
 @pytest.fixture(scope="session")
 def sam_tool() -> Tool:
-    """tests/template/sam_tools.py, which needs the packages of the SAM CLI: a command and its input, for its output."""
+    """Calls tests/template/sam_tools.py, which needs the SAM CLI's packages, with a command and its input."""
     subprocess.run(["local/bootstrap.sh", "sam"], cwd=ROOT, check=True)
 
     def run(command: str, given: list[Any]) -> list[Any]:
@@ -71,7 +71,7 @@ class Templates:
 
 @pytest.fixture(scope="session")
 def templates(tmp_path_factory: pytest.TempPathFactory, sam_tool: Tool) -> Templates:
-    """All of them, expanded once for all processes of a test run."""
+    """All templates, expanded once for all processes of a test run."""
     file = _shared(tmp_path_factory) / "expanded.json"
     with only_one("expanded"):
         if not file.exists():
@@ -90,12 +90,12 @@ def stacks(templates: Templates) -> dict[str, Concrete]:
 
 @pytest.fixture(params=SCENARIOS)
 def stack(request: pytest.FixtureRequest, stacks: dict[str, Concrete]) -> Concrete:
-    """One of the stacks; a test that asks for it sees them all."""
+    """One of the stacks. A test that uses this fixture runs for each of them."""
     return stacks[request.param]
 
 
 def _shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder that all processes of a test run have in common."""
+    """Return a folder that all processes of a test run share."""
     own = tmp_path_factory.getbasetemp()
     return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
 
@@ -109,7 +109,7 @@ def _built(tmp_path_factory: pytest.TempPathFactory, architecture: str) -> Path:
 
 
 def _build(folder: Path, architecture: str) -> None:
-    """Build; what has not changed since the last time comes from SAM's cache."""
+    """Build. SAM's cache has what did not change since the last time."""
     subprocess.run(["local/bootstrap.sh", "sam"], cwd=ROOT, check=True)
     made = subprocess.run(
         [

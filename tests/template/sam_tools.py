@@ -1,6 +1,6 @@
-"""What CloudFormation will see of template.yaml, and what cfn-lint says to it; run by the Python of .local/sam.
+"""Expands template.yaml as CloudFormation will see it, and lints that; run by the Python of .local/sam.
 
-`sam validate --lint` lints the template as it is written, which hides what SAM makes of it: versions, aliases, roles
+`sam validate --lint` lints the template as written, without the resources that SAM adds: versions, aliases, roles
 and the circles among them. Here it is expanded first, as AWS does it on deployment.
 
     echo '[{"LogLevel": "DEBUG"}]' | .local/sam/bin/python tests/template/sam_tools.py expand
@@ -37,11 +37,11 @@ CODE = "s3://artefacts/"
 
 
 def expand(parameters: dict[str, str], layer: str = "layer") -> dict[str, Any]:
-    """Return the template after SAM's transform; what `sam package` uploads is named, not there.
+    """Return the template after SAM's transform. It names the uploads of `sam package`, which do not exist.
 
     Args:
-        parameters: What differs from the defaults.
-        layer: Name of the layer's upload; another stands for another content.
+        parameters: The parameters that differ from their defaults.
+        layer: Name of the layer's upload. Another name means another content.
     """
     template = copy.deepcopy(yaml_parse(TEMPLATE.read_text(encoding="utf-8")))
     for name, resource in template["Resources"].items():
@@ -83,7 +83,7 @@ def local_events(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    """Carry out the command."""
+    """Carry out the command line."""
     [command] = sys.argv[1:]
     given = json.load(sys.stdin)
     with contextlib.redirect_stdout(sys.stderr):  # the translator prints remarks

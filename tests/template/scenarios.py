@@ -1,4 +1,4 @@
-"""The stacks that the template can make: every condition both ways, and the combinations that people will ask for."""
+"""Stacks that the template can make: every condition both ways, and the likely combinations."""
 
 ACCOUNT = "arn:aws:secretsmanager:eu-west-1:123456789012:secret"
 KEY = "arn:aws:kms:eu-west-1:123456789012:key/0a1b2c3d-1111-2222-3333-444455556666"
@@ -48,6 +48,6 @@ IMPOSSIBLE = {
     "Your own cache needs VpcId": OWN_CACHE | {"VpcId": ""},
     "RedisSecretArn is for your own cache": {"RedisSecretArn": f"{ACCOUNT}:cache-AbCdEf"},
 }
-"""Parameters that cannot work, by the beginning of what is said of them."""
+"""Parameters that cannot work, by the beginning of their error message."""
 
 ALL = [*SCENARIOS.values(), *IMPOSSIBLE.values()]

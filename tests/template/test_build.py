@@ -1,4 +1,4 @@
-"""What `sam build` leaves for the runtime: pure Python, complete, with bytecode that is valid there."""
+"""`sam build` makes pure Python, complete, with bytecode that is valid in the runtime."""
 
 import importlib.util
 import subprocess
@@ -11,7 +11,7 @@ from testkit.template import ROOT, functions
 
 MAX_LAYER_BYTES = 15_000_000
 MAGIC_NUMBER = (3571).to_bytes(2, "little") + b"\r\n"
-"""What the bytecode of Python 3.13 begins with."""
+"""The first bytes of Python 3.13's bytecode."""
 UNCHECKED_HASH = (0b01).to_bytes(4, "little")
 """PEP 552: the pyc is based on the source's hash, which is not checked on import."""
 
@@ -77,7 +77,7 @@ def test_a_function_loads_with_the_layer_alone(name: str, build: Path, layer: Pa
     module = functions()[name]["Handler"].rpartition(".")[0]
     modules = "from lending.adapters import aws_secrets, mysql_loans, redis_scores; import zoneinfo, tzdata"
 
-    # -S: without this environment's own packages, which would stand in for what the layer lacks.
+    # -S: without this environment's own packages, which would hide what the layer lacks.
     loaded = subprocess.run(
         [sys.executable, "-S", "-c", f"import {module}; {modules}; print({module}.lambda_handler.__name__)"],
         cwd=build / name,

@@ -1,4 +1,4 @@
-"""The sample events look as API Gateway sends them, and there is one for every way to be answered."""
+"""The sample events have the form of API Gateway's, and there is one for every kind of response."""
 
 import base64
 import json

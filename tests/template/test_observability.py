@@ -1,4 +1,4 @@
-"""Alarms and the dashboard look at metrics that exist: one on a misspelt metric or dimension is silent for ever."""
+"""Alarms and the dashboard use metrics that exist. One with a misspelt metric or dimension would stay silent."""
 
 import json
 import re
@@ -94,7 +94,7 @@ def test_what_was_promised_is_alarmed(stacks: dict[str, Concrete]) -> None:
 
 
 def test_both_nodes_of_the_cache_are_watched(stacks: dict[str, Concrete]) -> None:
-    """Either may be the one that works: a failover changes their parts, and not their names."""
+    """Either node may be the primary: a failover swaps their roles, but not their names."""
 
     def watched(stack: str) -> set[str]:
         metrics = [*metrics_of_alarms(stacks[stack])]
@@ -112,14 +112,14 @@ def test_brought_stores_have_alarms_of_their_own_elsewhere(stacks: dict[str, Con
     assert namespaces == {"AWS/ApiGateway", "AWS/Lambda", "Lending"}
 
 
-def test_every_alarm_is_told_and_its_end_too(stack: Concrete) -> None:
+def test_every_alarm_notifies_when_it_begins_and_when_it_ends(stack: Concrete) -> None:
     for alarm in stack.of_type("AWS::CloudWatch::Alarm").values():
         assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": "Alarms"}]
         assert alarm["AlarmDescription"]
 
 
 def test_a_silent_refresh_rings_too(stack: Concrete) -> None:
-    """A schedule that does not run writes no metric at all."""
+    """If the schedule does not run, there is no metric at all."""
     assert stack.resources["OldestInvalidationAlarm"]["Properties"]["TreatMissingData"] == "breaching"
 
 

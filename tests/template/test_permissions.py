@@ -1,4 +1,4 @@
-"""Who may do what: the least that each needs, and yet all of it."""
+"""Each role may do all that it needs, and nothing else."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -71,8 +71,8 @@ def test_a_function_writes_to_its_own_log_alone(role: str, stack: Concrete) -> N
 
 
 @pytest.mark.parametrize("role", [*ROLES, "DbProxyRole"])
-def test_whoever_reads_a_secret_may_decrypt_it(role: str, stacks: dict[str, Concrete]) -> None:
-    """A secret under a customer managed key is refused, without a word about keys, to who may not use the key."""
+def test_a_role_that_reads_a_secret_may_decrypt_it(role: str, stacks: dict[str, Concrete]) -> None:
+    """Without the right to its customer managed key, a secret is refused, and the error does not mention the key."""
     for name in ("dev", "prod with a proxy", "own database, with a key and a security group"):
         if role not in stacks[name].resources:
             continue
@@ -98,7 +98,7 @@ def test_the_key_of_the_secret_is_the_key_that_is_granted(stacks: dict[str, Conc
 
 @pytest.mark.parametrize("role", ["CheckEligibilityRole", "CreateLoanRole", "RefreshCacheRole"])
 def test_the_functions_may_log_in_to_the_cache_as_its_user(role: str, stacks: dict[str, Concrete]) -> None:
-    """ElastiCache asks for both: the cache that is entered, and the user as whom."""
+    """ElastiCache checks both: the cache and the user that logs in."""
     stack = stacks["dev"]
 
     [connect] = [each for each in allowed(stack, role) if "elasticache:Connect" in actions(each)]

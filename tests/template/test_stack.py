@@ -1,4 +1,4 @@
-"""What the stack is made of: safe by default, ready for failures in production, and without names that clash."""
+"""The stack is safe by default, ready for failures in production, and has no names that clash."""
 
 import json
 import tomllib
@@ -11,7 +11,7 @@ from tests.template.concrete import Concrete
 from tests.template.scenarios import SCENARIOS
 
 BEFORE_THEIR_STORES = {"FunctionsToCacheIn", "FunctionsToProxyIn", "ProxyToDatabaseIn"}
-"""What the cache and the proxy, for which the functions wait as well, wait for themselves."""
+"""What the cache and the proxy wait for. The functions wait for these two."""
 API_FUNCTIONS = ["CheckEligibilityFunction", "CreateLoanFunction", "RefreshCacheFunction"]
 
 
@@ -28,7 +28,7 @@ def test_the_schema_follows_the_migrations(stack: Concrete) -> None:
 
 
 def test_the_schema_waits_for_the_ways_that_it_needs(stack: Concrete) -> None:
-    """Without them a first deployment would now and then fail, and a deletion would wait for an answer for an hour."""
+    """Without them a first deployment would sometimes fail, and a deletion would wait an hour for an answer."""
     after = {each["Ref"] for each in stack.resources["Schema"]["Properties"]["After"]}
     needed = {
         name
@@ -50,7 +50,7 @@ def test_the_migration_goes_past_the_proxy(stacks: dict[str, Concrete]) -> None:
     assert host("MigrateFunction") == {"Fn::GetAtt": ["Database", "Endpoint.Address"]}
 
 
-def test_whoever_vouches_for_the_database_is_in_the_layer(stacks: dict[str, Concrete]) -> None:
+def test_the_layer_has_the_authorities_of_the_database(stacks: dict[str, Concrete]) -> None:
     def bundle(stack: str, function: str) -> Any:
         return stacks[stack].resources[function]["Properties"]["Environment"]["Variables"]["DB_TLS_CA"]
 
@@ -62,7 +62,7 @@ def test_whoever_vouches_for_the_database_is_in_the_layer(stacks: dict[str, Conc
     assert bundle(own, "CreateLoanFunction") == bundle(own, "MigrateFunction") == "/opt/certificates/own.pem"
 
 
-def test_every_route_wants_a_signature_or_a_token(stack: Concrete) -> None:
+def test_every_route_needs_a_signature_or_a_token(stack: Concrete) -> None:
     routes = stack.of_type("AWS::ApiGatewayV2::Route").values()
     with_tokens = bool(stack.of_type("AWS::ApiGatewayV2::Authorizer"))
 
@@ -132,7 +132,7 @@ def test_a_new_network_lets_nothing_in_and_only_the_migration_out(stacks: dict[s
 
 
 def test_two_stacks_in_one_account_do_not_clash(stack: Concrete) -> None:
-    """A name of our own choosing has to hold the stack's."""
+    """A name that we choose must contain the stack's name."""
     own_names = ("DBProxyName", "DashboardName", "GroupName", "RoleName", "UserGroupId", "UserId", "UserName")
     for name, resource in stack.resources.items():
         for key in (*own_names, "Name", "TopicName", "FunctionName", "LogGroupName"):
@@ -149,7 +149,7 @@ def test_two_stacks_in_one_account_do_not_clash(stack: Concrete) -> None:
 
 @pytest.mark.parametrize("environment", ["dev", "staging", "prod"])
 def test_a_stage_has_connections_for_all_its_environments_twice(environment: str) -> None:
-    """While an alias moves, the old version's environments keep theirs until the server ends them."""
+    """While an alias moves, the old version's environments keep their connections until the server ends them."""
     config = tomllib.loads((ROOT / "samconfig.toml").read_text(encoding="utf-8"))
     options = config[environment]["deploy"]["parameters"]
     given = dict(each.split("=") for each in options["parameter_overrides"].split())

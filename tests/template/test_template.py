@@ -1,4 +1,4 @@
-"""What no linter sees: that the template, the code, the contract and the tools around them say the same."""
+"""The template, the code, the contract and the tools agree, which no linter checks."""
 
 import re
 import tomllib
@@ -54,7 +54,7 @@ def test_the_local_front_has_the_same_routes_to_the_same_code() -> None:
 
 
 @pytest.mark.parametrize("name", API_FUNCTIONS)
-def test_whoever_waits_outlives_what_it_waits_for(name: str) -> None:
+def test_each_wait_is_longer_than_the_waits_inside_it(name: str) -> None:
     gateway_waits = [integration["TimeoutInMillis"] / 1000 for integration in integrations().values()]
     timeout = functions()[name]["Timeout"]
     ladder = [Patience().lock_wait, Patience().database_reply, timeout]
@@ -88,15 +88,6 @@ def test_functions_run_locally_as_they_are_deployed(name: str) -> None:
     assert environment["POWERTOOLS_METRICS_NAMESPACE"] == FUNCTION_ENVIRONMENT["POWERTOOLS_METRICS_NAMESPACE"]
 
 
-def test_the_layer_brings_what_the_code_needs_and_no_boto3() -> None:
-    lines = (LAYER / "requirements.txt").read_text(encoding="utf-8").splitlines()
-
-    names = [re.fullmatch(r"([a-z0-9-]+)==[0-9.]+", line) for line in lines]
-
-    assert all(names), "plain name==version lines, as SAM's builders and pyproject.toml read them"
-    assert not {"boto3", "botocore"} & {name[1] for name in names if name}
-
-
 def test_the_layer_is_built_for_the_runtime_of_the_functions() -> None:
     layer = template()["Resources"]["CommonLayer"]["Properties"]
     makefile = (LAYER / "Makefile").read_text(encoding="utf-8")
@@ -110,7 +101,7 @@ def test_the_layer_is_built_for_the_runtime_of_the_functions() -> None:
 
 
 def test_sam_local_knows_every_variable_that_a_function_has_from_a_stack() -> None:
-    """Those that it leaves out would be told to `sam local` as made up names."""
+    """`sam local` would give made-up names to those that are left out."""
     for name in FUNCTION_NAMES:
         from_a_stack = {
             variable
@@ -122,7 +113,7 @@ def test_sam_local_knows_every_variable_that_a_function_has_from_a_stack() -> No
 
 
 def test_sam_local_serves_the_routes(sam_tool: Tool) -> None:
-    """It reads no more than the first kind of API that it meets in the template."""
+    """It reads only the first kind of API in the template."""
     served = dict(sam_tool("routes", []))
 
     assert served == {route.removeprefix("POST "): function for route, function in routes().items()}

@@ -1,4 +1,4 @@
-"""What is deployed goes live: every change publishes a new version of the functions that it concerns."""
+"""A deployed change goes live: it publishes a new version of every function that it concerns."""
 
 import json
 from typing import Any
@@ -13,14 +13,14 @@ from tests.template.scenarios import SCENARIOS
 FUNCTION_NAMES = sorted(functions())
 API_FUNCTIONS = ["CheckEligibilityFunction", "CreateLoanFunction"]
 LIVE_FUNCTIONS = [*API_FUNCTIONS, "RefreshCacheFunction"]
-"""Whose live alias is called; the migration is called as it is."""
+"""Functions that are called by their live alias. The migration is called without one."""
 TO_CHANGE = ["dev", "prod with a proxy", "own database", "own cache, with a secret, a key and a security group"]
 UNFROZEN = {"Code", "Description", "ReservedConcurrentExecutions", "Tags"}
-"""What a version does not freeze of its function, or what SAM's hash of the version's name sees."""
+"""Properties that a version does not freeze, or that SAM's hash in the version's name covers."""
 
 
 def version_of(stack: Concrete, function: str) -> tuple[str, str]:
-    """Return what makes a version another one: its name in the template, and its description with its fingerprint."""
+    """Return what identifies a version: its name in the template, and its description with its fingerprint."""
     versions = stack.of_type("AWS::Lambda::Version")
     [name] = [name for name, version in versions.items() if version["FunctionName"] == {"Ref": function}]
     description = str(versions[name].get("Description"))
@@ -35,7 +35,7 @@ def configuration_of(stack: Concrete, function: str) -> dict[str, Any]:
 
 
 def another_value(name: str, value: str) -> str:
-    """Return a value of a parameter that it may have, and does not have."""
+    """Return an allowed value of a parameter other than its current one."""
     parameter = template()["Parameters"][name]
     others = [each for each in parameter.get("AllowedValues", []) if str(each) != value]
     if others:
@@ -53,7 +53,7 @@ def test_a_change_in_the_layer_alone_is_a_new_version(name: str, templates: Temp
 def test_a_version_is_another_one_exactly_when_its_function_is(
     scenario: str, parameter: str, templates: Templates
 ) -> None:
-    """Too seldom, and the alias stays on the settings of before; too often, and Lambda refuses it as a repetition."""
+    """Too seldom: the alias stays on the old settings. Too often: Lambda refuses the version as a duplicate."""
     given = SCENARIOS[scenario]
     now = given.get(parameter, str(template()["Parameters"][parameter].get("Default", "")))
     expanded = templates.expanded(given)
@@ -76,7 +76,7 @@ def test_a_default_that_is_spelt_out_is_no_change(name: str, templates: Template
 
 @pytest.mark.parametrize("name", FUNCTION_NAMES)
 def test_a_version_goes_when_another_has_come(name: str, stack: Concrete) -> None:
-    """One that was kept after a rollback would be refused as a repetition, and SnapStart is paid for each."""
+    """A version kept after a rollback would be refused as a duplicate, and SnapStart costs money for each."""
     version, _ = version_of(stack, name)
 
     assert stack.resources[version]["DeletionPolicy"] == "Delete"
@@ -84,7 +84,7 @@ def test_a_version_goes_when_another_has_come(name: str, stack: Concrete) -> Non
 
 @pytest.mark.parametrize("name", LIVE_FUNCTIONS)
 def test_a_version_follows_stores_that_are_replaced(name: str, stack: Concrete) -> None:
-    """A restored database has another address and another secret, which no parameter tells."""
+    """A restored database has another address and another secret, which are in no parameter."""
     used = stack.resources[name]["Properties"]["Environment"]["Variables"]
     fingerprint = stack.resources["Schema"]["Properties"]["Settings"]
 
@@ -94,7 +94,7 @@ def test_a_version_follows_stores_that_are_replaced(name: str, stack: Concrete) 
 
 
 def test_the_migration_is_called_as_it_is_configured_now(stack: Concrete) -> None:
-    """A version of it could be the one of before a changed secret."""
+    """A version of it could still have the old secret."""
     assert stack.resources["Schema"]["Properties"]["ServiceToken"] == {"Fn::GetAtt": ["MigrateFunction", "Arn"]}
 
 
@@ -107,7 +107,7 @@ def test_the_live_alias_is_the_newest_version(name: str, stack: Concrete) -> Non
 
 @pytest.mark.parametrize("name", API_FUNCTIONS)
 def test_alarms_of_the_api_roll_an_alias_back(name: str, stacks: dict[str, Concrete]) -> None:
-    """The handlers answer 500 instead of crashing, so that Lambda's own errors would not show a bad version."""
+    """The handlers answer 500 instead of crashing, so Lambda's own errors would not show a bad version."""
     stack = stacks["prod"]
     group = stack.resources[f"{name}DeploymentGroup"]["Properties"]
 
@@ -120,7 +120,7 @@ def test_alarms_of_the_api_roll_an_alias_back(name: str, stacks: dict[str, Concr
 
 
 @pytest.mark.parametrize("name", API_FUNCTIONS)
-def test_a_deployment_may_be_told_to_cure_what_rings(name: str, templates: Templates) -> None:
+def test_a_deployment_that_fixes_a_ringing_alarm_can_pass(name: str, templates: Templates) -> None:
     stack = templates.stack(SCENARIOS["staging without rollback"])
 
     alarms = stack.resources[f"{name}DeploymentGroup"]["Properties"].get("AlarmConfiguration", {})

@@ -42,7 +42,7 @@ def test_the_third_failure_in_a_row_opens_it(breaker: Breaker) -> None:
     assert not breaker.lets_through()
 
 
-def test_a_success_in_between_starts_the_count_anew(breaker: Breaker) -> None:
+def test_a_success_in_between_restarts_the_count(breaker: Breaker) -> None:
     breaker.failed()
     breaker.failed()
     breaker.succeeded()

@@ -11,7 +11,7 @@ from lending.config import InvalidSettingError, Settings
 REQUIRED = {"DB_HOST": "db.example", "DB_NAME": "lending", "DB_USER": "service"}
 
 OPTIONAL = (
-    *("DB_PORT", "DB_SECRET_ID", "DB_PASSWORD", "DB_TLS_CA"),
+    *("DB_PORT", "DB_SECRET_ID", "DB_PASSWORD", "DB_TLS_CA", "DB_PROXY"),
     *("REDIS_HOST", "REDIS_PORT", "REDIS_DB", "REDIS_TLS", "REDIS_SECRET_ID", "REDIS_IAM_USER", "REDIS_IAM_CACHE"),
     *("REDIS_TLS_CA", "REDIS_KEY_PREFIX", "DB_MARK", "SWEEP_SECONDS", "BUSINESS_TIMEZONE", "REQUIRED_SCOPE"),
 )
@@ -25,6 +25,7 @@ def test_what_is_not_set_has_a_default() -> None:
         db_secret_id=None,
         db_user="service",
         db_password="",
+        db_proxy=False,
         db_tls_ca=None,
         redis_host="localhost",
         redis_port=6379,

@@ -99,6 +99,11 @@ def test_affordability_counts_the_installment_at_the_corrected_rate() -> None:
     assert decision.reason_codes == (ReasonCode.INSTALLMENTS_OVER_HALF_SALARY,)
 
 
+@pytest.mark.parametrize("credit_score", [0, 40, 100])
+def test_a_decision_tells_the_score_it_rests_on(credit_score: int) -> None:
+    assert decide(HUNDRED_THOUSAND, a_profile(credit_score=credit_score)).credit_score == credit_score
+
+
 def test_a_raised_rate_is_no_decline() -> None:
     asked = HUNDRED_THOUSAND._replace(interest_rate=Decimal(8))
 

@@ -11,9 +11,10 @@ from lending.patience import Patience
 @pytest.mark.parametrize(
     ("waits", "rule"),
     [
-        ({"lock_wait": 5}, "lock_wait < database_reply"),
-        ({"lock_wait": 6, "time_to_begin": 7}, "lock_wait < database_reply"),
-        ({"database_reply": 10}, "database_reply < FUNCTION_SECONDS"),
+        ({"table_wait": 3}, "table_wait < lock_wait"),
+        ({"lock_wait": 5}, "table_wait < lock_wait < database_reply"),
+        ({"lock_wait": 6, "time_to_begin": 7}, "table_wait < lock_wait < database_reply"),
+        ({"database_reply": 10}, "table_wait < lock_wait < database_reply < FUNCTION_SECONDS"),
         ({"time_to_begin": 2.9}, "lock_wait <= time_to_begin"),
         ({"time_to_commit": 3}, "time_to_commit < time_to_begin"),
         ({"database_idle": 300}, "database_idle < database_server_idle"),
@@ -27,8 +28,13 @@ from lending.patience import Patience
     ],
 )
 def test_waits_that_do_not_fit_are_refused_with_the_rule(waits: dict[str, Any], rule: str) -> None:
-    with pytest.raises(ValueError, match=rule):
+    with pytest.raises(ValueError, match=rf"^Patience breaks (\w+ <=? )?{rule}( <|: )"):
         replace(Patience(), **waits)
+
+
+def test_the_waits_are_told_with_the_rule() -> None:
+    with pytest.raises(ValueError, match=r"^Patience breaks time_to_commit < time_to_begin: 4, 3$"):
+        replace(Patience(), time_to_commit=4)
 
 
 @pytest.mark.parametrize("waits", [{"time_to_begin": 3}, {"cache_reply": 0.089}, {"cache_total": 0.499}])

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from lending import requests
 from lending.domain.loans import LoanApplication, LoanRequest
 from lending.request_errors import (
     BodyTooLargeError,
@@ -90,6 +91,7 @@ def test_the_bounds_themselves_are_within(field: str, lowest: str, highest: str)
         ("loan_amount", "-0.01", "must be greater than 0"),
         ("loan_amount", "10000000000", "must be at most 9999999999.99"),
         ("loan_amount", "1e999", "must be at most 9999999999.99"),
+        ("loan_amount", "1e9999999999999999999", "must be at most 9999999999.99"),  # beyond any Decimal
         ("loan_amount", "0.001", "must have at most 2 decimals"),
         ("loan_amount", "1e-999", "must have at most 2 decimals"),
         ("loan_amount", '"5"', "must be a number"),
@@ -112,7 +114,7 @@ def test_a_field_out_of_bounds_is_named_with_the_bound(field: str, text: str | N
     assert breaches(body(**{field: text})) == {f"/{field}": detail}
 
 
-def test_every_breach_is_told_at_once() -> None:
+def test_every_breach_is_listed_at_once() -> None:
     wrong = '{"customer_id": 0, "loan_amount": "5", "tenure": 481, "amount": 5}'
 
     assert breaches(wrong) == {
@@ -132,7 +134,7 @@ def test_an_unknown_name_is_escaped_in_its_pointer(name: str, pointer: str) -> N
 
 
 @pytest.mark.parametrize("text", ["[]", "5", '"text"', "null", "true"])
-def test_what_is_no_object_is_told_once(text: str) -> None:
+def test_a_body_that_is_no_object_is_reported_once(text: str) -> None:
     assert breaches(text) == {"": "must be an object"}
 
 
@@ -157,6 +159,7 @@ def test_a_breach_is_a_pointer_and_a_detail() -> None:
         (body()[:-1] + ',"tenure":12}', "The body repeats a name within one object."),
         (body(other='{"a":1,"a":1}'), "The body repeats a name within one object."),
         ("\ud800", "The body is not text in UTF-8."),
+        (body(**{"\ud800": "1"}), "A name in the body is not text in UTF-8."),
     ],
 )
 def test_what_is_not_one_json_document_is_malformed(text: str | None, message: str) -> None:
@@ -178,6 +181,18 @@ def test_a_body_must_come_as_it_is(name: str) -> None:
         with pytest.raises(ContentEncodingError):
             parse(body(), headers={name: encoding})
     assert parse(body(), headers={name: "Identity"}) == parse(body(), headers={name: ""}) == parse(body())
+
+
+def test_a_body_that_nests_deeper_than_its_decoder_can_follow_is_malformed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How deep that is depends on the Python: from 3.13 on 8 KiB of brackets are no longer enough."""
+
+    def follow(text: str) -> Any:
+        return follow(text)
+
+    monkeypatch.setattr(requests, "_decode", follow)
+
+    with pytest.raises(MalformedBodyError, match=r"^The body is nested too deeply\.$"):
+        parse("[")
 
 
 def test_an_event_without_a_body_has_none() -> None:
@@ -296,6 +311,12 @@ def test_a_check_knows_no_highest_rate() -> None:
     assert breaches(body(highest_interest_rate="9")) == {"/highest_interest_rate": "is not a known field"}
 
 
+def test_without_headers_there_is_no_key() -> None:
+    request = parse_loan_request({"routeKey": "POST /create-loan", "body": body()}, "request-1")
+
+    assert request.idempotency_key is None
+
+
 @pytest.mark.parametrize("key", ["k", "k" * 255, "8e03978e-40d5-43e8-bc93-6894a57f9324", "!", "~", '"quoted"', "a b"])
 def test_a_key_of_printable_ascii_is_taken(key: str) -> None:
     idempotency_key = parse_keyed(key).idempotency_key
@@ -350,7 +371,7 @@ def test_a_long_header_is_judged_at_once() -> None:
             parse_keyed(header)
 
 
-def test_a_wrong_key_is_told_beside_the_wrong_fields() -> None:
+def test_a_wrong_key_is_listed_beside_the_wrong_fields() -> None:
     with pytest.raises(InvalidRequestError) as refusal:
         parse_loan(body(tenure="0"), {"idempotency-key": ""})
 
@@ -404,6 +425,12 @@ def test_one_role_in_two_sessions_is_one_caller() -> None:
 
 def test_a_token_that_names_a_subject_and_a_client_is_its_subjects() -> None:
     assert parse_keyed("k", jwt(sub="clerk-7", client_id="batch")) == parse_keyed("k", jwt(sub="clerk-7"))
+
+
+def test_without_a_context_the_caller_is_anonymous() -> None:
+    event = {"routeKey": "POST /create-loan", "headers": {"idempotency-key": "k"}, "body": body()}
+
+    assert parse_loan_request(event, "request-1") == parse_keyed("k")
 
 
 def test_keys_and_callers_do_not_meet() -> None:

@@ -113,7 +113,8 @@ def test_what_was_not_kept_of_an_old_decision_is_null() -> None:
 def test_an_answer_given_before_says_so() -> None:
     first = render_loan(APPLICATION, LoanResult(APPROVED, LoanMade(5001, date(2024, 6, 15), date(2025, 6, 15))))
     again = render_loan(
-        APPLICATION, LoanResult(APPROVED, LoanMade(5001, date(2024, 6, 15), date(2025, 6, 15)), replayed=True)
+        APPLICATION,
+        LoanResult(APPROVED, LoanMade(5001, date(2024, 6, 15), date(2025, 6, 15)), first_request_id="first"),
     )
 
     assert again["headers"] == first["headers"] | {"idempotency-replayed": "true"}

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lending.domain.loans import CreditRecord
-from lending.domain.scoring import assess
+from lending.domain.scoring import CreditProfile, assess
 
 TODAY = date(2024, 6, 15)
 
@@ -75,6 +75,16 @@ def a_record(**fields: Any) -> CreditRecord:
 )
 def test_the_score_is_the_rounded_sum_of_its_parts(fields: dict[str, Any], credit_score: int) -> None:
     assert assess(a_record(**fields), TODAY).credit_score == credit_score
+
+
+def test_a_profile_keeps_the_terms_and_sums_of_its_record() -> None:
+    record = a_record(current_amount=Decimal(5), current_installments=Decimal(4))
+
+    profile = assess(record, TODAY)
+
+    for name in set(CreditRecord._fields) & set(CreditProfile._fields):
+        assert getattr(profile, name) == getattr(record, name), name
+    assert profile.as_of == TODAY
 
 
 def test_a_customer_without_loans_scores_nothing() -> None:

@@ -107,7 +107,7 @@ def test_with_time_left_a_transaction_may_begin(seconds_left: float) -> None:
 def test_without_time_no_transaction_begins(seconds_left: float) -> None:
     request, _ = tries(seconds_left)
 
-    with pytest.raises(StoreUnavailableError):
+    with pytest.raises(StoreUnavailableError, match="not enough time"):
         request.require_time_to_begin()
 
 

@@ -53,8 +53,8 @@ def cache_use() -> CacheUse:
 
 @pytest.fixture
 def check(store: FakeLoanStore, scores: FakeScoreCache, cache_use: CacheUse) -> Callable[[LoanApplication], Decision]:
-    return lambda application: check_eligibility(
-        application, store=lambda: store, scores=scores, today=TODAY, cache_use=cache_use
+    return lambda application: (
+        check_eligibility(application, store=lambda: store, scores=scores, today=TODAY, cache_use=cache_use).decision
     )
 
 
@@ -181,7 +181,7 @@ def test_without_the_lease_a_miss_stores_nothing(
     assert cache_use == CacheUse(CacheOutcome.MISS)
 
 
-def test_a_lease_lost_on_the_way_is_told(
+def test_a_lease_lost_on_the_way_is_reported(
     check: Callable[..., Decision],
     store: FakeLoanStore,
     scores: FakeScoreCache,
@@ -237,7 +237,7 @@ def test_an_unknown_customer_is_not_cached(check: Callable[..., Decision], score
     assert not any(isinstance(held, CreditProfile) for held in scores.held.values())
 
 
-def test_a_loan_is_announced_before_it_is_made_and_the_score_dropped_after_the_commit(
+def test_the_marker_is_put_before_a_loan_is_made_and_the_score_dropped_after_the_commit(
     create: Callable[..., LoanResult], store: FakeLoanStore, scores: FakeScoreCache, steps: list[str]
 ) -> None:
     answer = create(HUNDRED_THOUSAND)
@@ -304,7 +304,7 @@ def test_the_cache_declines_without_the_store(
 
     answer = create(BEYOND_MEANS)
 
-    assert answer == LoanResult(decide(BEYOND_MEANS, profile), None)
+    assert answer == LoanResult(decide(BEYOND_MEANS, profile), None, profile)
     assert steps == ["cache: peek"]
     assert scores.held == {ASHA: profile}
     assert cache_use == CacheUse(CacheOutcome.HIT)
@@ -352,7 +352,7 @@ def test_with_the_cache_away_a_loan_is_made_all_the_same(
     steps: list[str],
     cache_use: CacheUse,
 ) -> None:
-    """The writer still tries to announce it and to drop the score."""
+    """The writer still tries to put its marker and to drop the score."""
     scores.away = True
 
     answer = create(HUNDRED_THOUSAND)
@@ -379,7 +379,7 @@ def test_what_was_rolled_back_is_retracted(
     profile: CreditProfile,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The score may be cached again at once, but the old entry went with the announcement."""
+    """The score may be cached again at once, but the old entry went when the marker was put."""
 
     def fail(*_: object) -> None:
         raise error
@@ -403,7 +403,7 @@ def test_what_was_rolled_back_is_retracted(
         (ASHA, RequestInProgressError("Another request of this customer is still running.")),
     ],
 )
-def test_without_the_lock_nothing_is_announced(
+def test_without_the_lock_no_marker_is_put(
     customer_id: int,
     error: LendingError,
     create: Callable[..., LoanResult],
@@ -531,6 +531,26 @@ def test_with_too_little_time_no_transaction_begins(create_within: Callable[...,
         create_within([2.9])
 
     assert "store: transaction" not in steps
+
+
+def test_a_decline_under_a_key_is_kept_as_it_was_answered(
+    create: Callable[..., LoanResult], store: FakeLoanStore
+) -> None:
+    declined = create(BEYOND_MEANS, key=b"key")
+    store.customers[ASHA] = store.customers[ASHA]._replace(monthly_salary=Decimal(10**9))
+
+    assert create(BEYOND_MEANS, key=b"key") == declined._replace(profile=None)
+
+
+def test_a_loan_leaves_an_invalidation_with_its_marker(
+    create: Callable[..., LoanResult], store: FakeLoanStore, scores: FakeScoreCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FakeScoreCache, "finish_write", lambda *_, **__: False)
+
+    create(HUNDRED_THOUSAND)
+
+    assert [each.customer_id for each in store.invalidations] == [ASHA]
+    assert [each.markers for each in store.invalidations] == [(scores.held[ASHA],)]
 
 
 def test_a_key_that_came_with_another_body_is_refused(

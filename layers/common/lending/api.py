@@ -6,7 +6,6 @@ from functools import wraps
 from typing import Any
 
 from lending.caller import Event
-from lending.domain.eligibility import Decision
 from lending.observability import COUNT, MILLISECONDS, logger, write_metrics
 from lending.ports import BypassReason
 from lending.responses import SERVER_ERROR, Response, cache_status, render_error
@@ -31,7 +30,7 @@ class Call:
         self.cache_use = CacheUse()
         self._started_at = time.perf_counter()
         self._context = context
-        self._metadata: dict[str, object] = {}
+        self._record: dict[str, object] = {}
         self._counted: list[str] = []
 
     def seconds_left(self) -> float:
@@ -42,13 +41,9 @@ class Call:
         """Count the request under a metric."""
         self._counted.append(metric)
 
-    def note(self, customer_id: int, decision: Decision) -> None:
-        """Take down what was decided."""
-        self._metadata = {
-            "customer_id": customer_id,
-            "credit_score": decision.credit_score,
-            "reason_codes": [reason.value for reason in decision.reason_codes],
-        }
+    def note(self, record: dict[str, object]) -> None:
+        """Take down the record of what was decided."""
+        self._record = record
 
     def write_metrics(self, status: int) -> None:
         """Write the request's one line of metrics (CloudWatch EMF), with what tells it apart as metadata."""
@@ -58,7 +53,15 @@ class Call:
             self.count("CacheUnavailable")
         measured: dict[str, tuple[str, float]] = dict.fromkeys(self._counted, (COUNT, 1))
         measured["Latency"] = (MILLISECONDS, round((time.perf_counter() - self._started_at) * 1000, 3))
-        write_metrics(measured, {"request_id": self.request_id, "status": status, **self._metadata})
+        write_metrics(measured, self._metadata(status))
+
+    def _metadata(self, status: int) -> dict[str, object]:
+        gateway_request_id = self.event.get("requestContext", {}).get("requestId")
+        ids = {"request_id": self.request_id, "gateway_request_id": gateway_request_id, "status": status}
+        if not self._record:
+            return ids
+        outcome = self.cache_use.outcome
+        return {**ids, "cache": None if outcome is None else outcome.value, **self._record}
 
 
 Operation = Callable[[Call], Response]

@@ -8,7 +8,7 @@ from lending.request_errors import ScopeMissingError, UnknownCallerError
 Event = Mapping[str, Any]
 
 
-def principal(event: Event) -> str:
+def principal_of(event: Event) -> str:
     """Return who is calling: the same for all sessions of one caller, and no other caller's; "" where nobody is asked.
 
     Raises:
@@ -24,8 +24,8 @@ def principal(event: Event) -> str:
     return ""
 
 
-def earlier_principal(event: Event) -> str:
-    """Return what principal() said until it told apart those who share a role, an account, or a token without `sub`.
+def earlier_principal_of(event: Event) -> str:
+    """Return what principal_of() said until it told apart those who share a role, an account, or a token without `sub`.
 
     Keys that came in those days are stored under it.
     """

@@ -30,6 +30,8 @@ class Settings:
     """Secrets Manager id of RDS's own JSON (username, password); wins over db_user and db_password."""
     db_user: str
     db_password: str
+    db_proxy: bool
+    """Whether a proxy stands before the database: a session's settings may then be another client's."""
     db_tls_ca: str | None
     """Path of the CA bundle; given, the connection is encrypted and the server's certificate and name are verified."""
     redis_host: str
@@ -74,6 +76,7 @@ class Settings:
             db_secret_id=db_secret_id,
             db_user="" if db_secret_id else _required(environ, "DB_USER"),
             db_password=environ.get("DB_PASSWORD", ""),
+            db_proxy=_boolean(environ, "DB_PROXY"),
             db_tls_ca=environ.get("DB_TLS_CA") or None,
             redis_host=environ.get("REDIS_HOST") or "localhost",
             redis_port=_integer(environ, "REDIS_PORT", "6379", 1, MAX_PORT),

@@ -3,7 +3,7 @@
 import re
 from hashlib import sha256
 
-from lending.caller import Event, earlier_principal, principal
+from lending.caller import Event, earlier_principal_of, principal_of
 
 HEADER = "Idempotency-Key"
 PRINTABLE = re.compile("[ -~]{1,255}").fullmatch
@@ -41,10 +41,10 @@ def stored_keys(event: Event, header: str) -> tuple[bytes, ...]:
 
     Raises:
         KeyFormError: As normalised().
-        UnknownCallerError: As principal().
+        UnknownCallerError: As principal_of().
     """
-    key = _digest(principal(event), normalised(header))
-    earlier = _digest(earlier_principal(event), header)
+    key = _digest(principal_of(event), normalised(header))
+    earlier = _digest(earlier_principal_of(event), header)
     return (key,) if key == earlier else (key, earlier)
 
 

@@ -20,6 +20,9 @@ class Patience:
 
     lock_wait: int = 3
     """For a customer whom another request holds."""
+    table_wait: int = 2
+    """For a lock that is no customer's: a migration's or a backup's. Shorter than lock_wait, which tells the two apart:
+    the server has one error for both."""
     database_connect: float = 2
     """For the database's name, for a connection to it, and for each reply while it logs in."""
     database_reply: float = 5
@@ -74,7 +77,10 @@ class Patience:
 
     def __post_init__(self) -> None:
         """Check the ladder."""
-        _rises("lock_wait < database_reply < FUNCTION_SECONDS", self.lock_wait, self.database_reply, FUNCTION_SECONDS)
+        _rises(
+            "table_wait < lock_wait < database_reply < FUNCTION_SECONDS",
+            *(self.table_wait, self.lock_wait, self.database_reply, FUNCTION_SECONDS),
+        )
         _rises("lock_wait <= time_to_begin", self.lock_wait, self.time_to_begin, strictly=False)
         _rises("time_to_answer < time_to_commit", self.time_to_answer, self.time_to_commit)
         _rises("time_to_commit < time_to_begin", self.time_to_commit, self.time_to_begin)

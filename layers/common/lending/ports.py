@@ -37,11 +37,11 @@ class LoanTransaction(Protocol):
             RequestInProgressError: Another transaction held the customer for too long.
         """
 
-    def credit_record(self, customer_id: int, today: date) -> CreditRecord:
-        """Return the record as of now, including whatever was committed before the lock was had."""
+    def read(self, request: LoanRequest, today: date) -> tuple[EarlierResult | None, CreditRecord]:
+        """Return what a request with the same key came to before, and the customer's record, both read at one moment.
 
-    def result_of_key(self, idempotency_key: bytes) -> EarlierResult | None:
-        """Return what a request with this key came to before."""
+        They include whatever was committed before the lock was had.
+        """
 
     def result_of_request(self, customer_id: int, request_id: str) -> EarlierResult | None:
         """Return the loan that this very request has made, if it has."""

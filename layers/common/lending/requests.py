@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
 
-from lending.caller import Event, principal, require_scope
+from lending.caller import Event, principal_of, require_scope
 from lending.domain.installment import monthly_installment
 from lending.domain.loans import LoanApplication, LoanRequest
 from lending.idempotency import HEADER, KeyFormError, normalised, stored_keys
@@ -94,7 +94,7 @@ def _admit(event: Event, required_scope: str | None) -> None:
     if event.get("routeKey") == "$default":
         http = event["requestContext"]["http"]
         raise RouteNotFoundError(f"There is no {http['method']} {http['path']}.")
-    principal(event)
+    principal_of(event)
     if required_scope is not None:
         require_scope(event, required_scope)
 

@@ -64,7 +64,7 @@ def render_eligibility(application: LoanApplication, decision: Decision) -> Resp
 
 def render_loan(application: LoanApplication, result: LoanResult) -> Response:
     """Return the response of POST /create-loan."""
-    decision, loan, replayed = result
+    decision, loan = result.decision, result.loan
     loan_id, start, end = (
         ("null",) * 3 if loan is None else (loan.loan_id, _date(loan.start_date), _date(loan.end_date))
     )
@@ -76,7 +76,7 @@ def render_loan(application: LoanApplication, result: LoanResult) -> Response:
         f'"corrected_interest_rate":{_hundredths(decision.corrected_interest_rate)},'
         f'{_explanation(decision)},"start_date":{start},"end_date":{end},"reason_codes":{_reasons(decision)}}}',
     )
-    if replayed:
+    if result.replayed:
         response["headers"]["idempotency-replayed"] = "true"
     return response
 

@@ -36,7 +36,22 @@ def database() -> "MySQLConnection":
     # A hit needs neither a database nor its driver.
     from lending.adapters.mysql_connection import MySQLConnection
 
-    return MySQLConnection(settings(), database_login(settings(), patience), patience)
+    return MySQLConnection(settings(), _database_login(), patience)
+
+
+@cache
+def lending_database() -> "MySQLConnection":
+    """Return the connection for lending; behind a proxy that of reads, on which each transaction says BEGIN."""
+    from lending.adapters.mysql_connection import MySQLConnection
+
+    if settings().db_proxy:
+        return database()
+    return MySQLConnection(settings(), _database_login(), patience, autocommit=False)
+
+
+@cache
+def _database_login() -> LoginSource:
+    return database_login(settings(), patience)
 
 
 @cache
@@ -44,7 +59,7 @@ def loan_store() -> LoanStore:
     """Return the loan store."""
     from lending.adapters.mysql_loans import MySQLLoanStore
 
-    return MySQLLoanStore(database())
+    return MySQLLoanStore(database(), lending_database())
 
 
 @cache
@@ -101,12 +116,13 @@ def required_scope() -> str | None:
 
 def close() -> None:
     """Close what is open and forget what is known, as the end of an environment would."""
-    if database.cache_info().currsize:
-        database().close()
-    for connection in (redis_connection, refresh_connection):
+    for connection in (database, lending_database, redis_connection, refresh_connection):
         if connection.cache_info().currsize:
             connection().close()
-    for factory in (settings, database, loan_store, redis_connection, refresh_connection, keyspace):
+    for factory in (
+        *(settings, keyspace, loan_store, redis_connection, refresh_connection),
+        *(database, lending_database, _database_login),
+    ):
         factory.cache_clear()
 
 

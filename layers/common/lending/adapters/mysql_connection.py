@@ -1,6 +1,7 @@
 """One MySQL connection per execution environment, its transactions, and the driver's errors in our own terms."""
 
 import socket
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
@@ -28,7 +29,8 @@ from lending.patience import Patience
 # UTC: where clocks are set back, an hour of CURRENT_TIMESTAMP comes twice.
 ISOLATION = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"
 SESSION = (
-    "SET SESSION time_zone = '+00:00', innodb_lock_wait_timeout = %(lock_wait)s, lock_wait_timeout = %(lock_wait)s,"
+    "SET SESSION autocommit = %(autocommit)s, time_zone = '+00:00', innodb_lock_wait_timeout = %(lock_wait)s,"
+    " lock_wait_timeout = %(table_wait)s,"
     " wait_timeout = %(server_idle)s"
 )
 
@@ -90,9 +92,18 @@ class Transaction:
 
 
 class MySQLConnection:
-    """Opened on first use, kept while warm, and dropped, not pinged, once it has failed."""
+    """Opened on first use, kept while warm, and dropped, not pinged, once it has failed.
 
-    def __init__(self, settings: Settings, login: LoginSource, patience: Patience) -> None:
+    Args:
+        settings: Where the database is.
+        login: Where the user and password come from.
+        patience: How long to wait.
+        autocommit: Off, a transaction begins with its first statement, and BEGIN costs no round trip. Only for a
+            connection on which nothing is read but in transactions: a read would leave one open.
+    """
+
+    def __init__(self, settings: Settings, login: LoginSource, patience: Patience, *, autocommit: bool = True) -> None:
+        self.autocommit = autocommit
         self._settings = settings
         self._patience = patience
         self._login = login
@@ -100,30 +111,42 @@ class MySQLConnection:
         self._connection: pymysql.Connection[Cursor] | None = None
         self._used_at = clock.now()
         self._in_transaction = False
+        self._transaction_to_begin = False
+        """Whether the next statement is the first of a transaction, and begins it."""
 
     def query(self, sql: str, parameters: Mapping[str, object]) -> tuple[tuple[Any, ...], ...]:
         """Return the rows of one reading statement, run in autocommit."""
         try:
-            return self._once_more_if_stale(lambda: self.execute(sql, parameters)).fetchall()
+            return self._once_more_if_stale(lambda: self._execute(sql, parameters)).fetchall()
         except RequestInProgressError as exc:
             # A read waits for no customer; a migration or a LOCK TABLES holds the table.
             raise StoreUnavailableError("The loan store is busy.") from exc
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
-        """Begin a transaction; roll it back at the end unless it was committed."""
-        self._once_more_if_stale(self._begin)
+        """Begin a transaction, by its first statement where autocommit is off; roll it back unless it was committed."""
+        if self.autocommit:
+            self._once_more_if_stale(self._begin)
         transaction = Transaction(self)
-        self._in_transaction = True
+        self._in_transaction = self.autocommit
+        self._transaction_to_begin = not self.autocommit
         try:
             yield transaction
         finally:
-            self._in_transaction = False
+            self._in_transaction = self._transaction_to_begin = False
             if not transaction.committed:
                 self._roll_back()
 
     def execute(self, sql: str, parameters: Mapping[str, object]) -> Cursor:
-        """Run one statement on the connection as it is."""
+        """Run one statement on the connection as it is, or as the first of a transaction."""
+        if not self._transaction_to_begin:
+            return self._execute(sql, parameters)
+        self._transaction_to_begin = False
+        cursor = self._once_more_if_stale(lambda: self._execute(sql, parameters))
+        self._in_transaction = True
+        return cursor
+
+    def _execute(self, sql: str, parameters: Mapping[str, object]) -> Cursor:
         with self._driver_errors_translated():
             cursor = self._open().cursor()
             cursor.execute(sql, parameters)
@@ -199,7 +222,7 @@ class MySQLConnection:
     def _connect_as(self, login: Login) -> "pymysql.Connection[Cursor]":
         connection: pymysql.Connection[Cursor] = pymysql.connect(
             **login_options(self._settings, login),
-            autocommit=True,  # otherwise a warm environment would read one old snapshot again and again
+            autocommit=None,  # as SESSION says: one round trip less than the driver would take
             connect_timeout=self._patience.database_connect,
             read_timeout=self._patience.database_connect,
             write_timeout=self._patience.database_reply,
@@ -209,8 +232,14 @@ class MySQLConnection:
         connection.connect(self._socket())
         with connection.cursor() as cursor:
             cursor.execute(ISOLATION)
-            limits = {"lock_wait": self._patience.lock_wait, "server_idle": self._patience.database_server_idle}
-            cursor.execute(SESSION, limits)
+            session = {
+                # On for reads: a warm environment would read one old snapshot again and again.
+                "autocommit": int(self.autocommit),
+                "lock_wait": self._patience.lock_wait,
+                "table_wait": self._patience.table_wait,
+                "server_idle": self._patience.database_server_idle,
+            }
+            cursor.execute(SESSION, session)
         # The driver has no limit of its own for the handshake; a server that hangs in it must leave time for an answer.
         connection._read_timeout = self._patience.database_reply  # type: ignore[attr-defined]
         return connection
@@ -226,12 +255,15 @@ class MySQLConnection:
 
     @contextmanager
     def _driver_errors_translated(self) -> Iterator[None]:
+        started_at = time.monotonic()
         try:
             yield
         except (pymysql.OperationalError, pymysql.InternalError, pymysql.InterfaceError) as exc:
             code = exc.args[0] if exc.args else None
             if code == ER.LOCK_WAIT_TIMEOUT:
                 # The statement failed, the transaction is still open: whoever began it rolls it back.
+                if time.monotonic() - started_at < (self._patience.table_wait + self._patience.lock_wait) / 2:
+                    raise StoreUnavailableError("The loan store is busy with work on its tables.") from exc
                 raise RequestInProgressError("Another request of this customer is still running.") from exc
             if code == ER.LOCK_DEADLOCK:
                 raise TransactionConflictError from exc

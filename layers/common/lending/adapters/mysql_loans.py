@@ -1,8 +1,10 @@
 """The loan store in MySQL or MariaDB: all SQL of the service."""
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import pymysql
@@ -13,6 +15,7 @@ from typing_extensions import override
 from lending.adapters.mysql_connection import READ_ONLY, MySQLConnection, Transaction, demoted
 from lending.domain.eligibility import Decision, ReasonCode
 from lending.domain.loans import CreditRecord, LoanApplication, LoanMade, LoanRequest, end_of_tenure
+from lending.domain.scoring import ScoreComponents
 from lending.errors import (
     ConnectionLostError,
     CustomerNotFoundError,
@@ -25,16 +28,18 @@ from lending.ports import EarlierResult, LoanStore, LoanTransaction, Reading
 # whether the server takes writes, and has a row where there is no customer: a demoted one may not know them yet.
 CREDIT_RECORDS = f"""
 SELECT {READ_ONLY}, c.customer_id, c.monthly_salary, c.approved_limit, c.on_hold,
-       COUNT(l.loan_id),
-       COALESCE(SUM(l.emis_paid_on_time), 0),
-       COALESCE(SUM(l.tenure), 0),
-       COALESCE(SUM(l.start_date BETWEEN %(first_of_year)s AND %(last_of_year)s), 0),
-       COALESCE(SUM(CASE WHEN l.status IN ('APPROVED', 'PAID') THEN l.loan_amount END), 0),
+       COUNT(l.loan_id) AS loans,
+       COALESCE(SUM(l.emis_paid_on_time), 0) AS emis_paid_on_time,
+       COALESCE(SUM(l.tenure), 0) AS tenure_months,
+       COALESCE(SUM(l.start_date BETWEEN %(first_of_year)s AND %(last_of_year)s), 0) AS loans_this_year,
+       COALESCE(SUM(CASE WHEN l.status IN ('APPROVED', 'PAID') THEN l.loan_amount END), 0)
+         AS lent_amount,
        COALESCE(SUM(CASE WHEN l.status IN ('APPROVED', 'PENDING') AND l.end_date >= %(today)s
-                         THEN l.loan_amount END), 0),
+                         THEN l.loan_amount END), 0) AS current_amount,
        COALESCE(SUM(CASE WHEN l.status IN ('APPROVED', 'PENDING') AND l.end_date >= %(today)s
-                         THEN l.monthly_repayment END), 0),
-       MIN(CASE WHEN l.status IN ('APPROVED', 'PENDING') AND l.end_date >= %(today)s THEN l.end_date END)
+                         THEN l.monthly_repayment END), 0) AS current_installments,
+       MIN(CASE WHEN l.status IN ('APPROVED', 'PENDING') AND l.end_date >= %(today)s
+                THEN l.end_date END) AS first_current_end
   FROM (SELECT 1 AS one) AS server
        LEFT JOIN customers c ON c.customer_id IN %(customer_ids)s
        LEFT JOIN loans l ON l.customer_id = c.customer_id
@@ -42,53 +47,64 @@ SELECT {READ_ONLY}, c.customer_id, c.monthly_salary, c.approved_limit, c.on_hold
 """
 
 LOCK_CUSTOMER = f"""
-SELECT {READ_ONLY}, c.customer_id
+SELECT {READ_ONLY}, c.customer_id, @@autocommit
   FROM (SELECT 1 AS one) AS server LEFT JOIN customers c ON c.customer_id = %(customer_id)s
    FOR UPDATE
 """
 
-RESULT_OF_KEY = """
-SELECT customer_id, loan_amount, asked_interest_rate, tenure, credit_score, interest_rate, monthly_repayment,
-       '' AS reason_codes, loan_id, start_date, end_date, request_id
-  FROM loans WHERE idempotency_key = %(idempotency_key)s
+RESULT_COLUMNS = """customer_id, loan_amount, asked_interest_rate, tenure, credit_score, interest_rate,
+       monthly_repayment, '' AS reason_codes, answer, request_id, loan_id, start_date, end_date"""
+
+RESULTS_OF_KEYS = f"""
+SELECT {RESULT_COLUMNS}
+  FROM loans WHERE idempotency_key IN %(idempotency_keys)s
  UNION ALL
 SELECT customer_id, loan_amount, asked_interest_rate, tenure, credit_score, interest_rate, monthly_installment,
-       reason_codes, NULL, NULL, NULL, request_id
-  FROM declined_requests WHERE idempotency_key = %(idempotency_key)s
+       reason_codes, answer, request_id, NULL, NULL, NULL
+  FROM declined_requests WHERE idempotency_key IN %(idempotency_keys)s
 """
 
-RESULT_OF_REQUEST = """
-SELECT customer_id, loan_amount, asked_interest_rate, tenure, credit_score, interest_rate, monthly_repayment,
-       '' AS reason_codes, loan_id, start_date, end_date, request_id
+RESULT_OF_REQUEST = f"""
+SELECT {RESULT_COLUMNS}
   FROM loans WHERE customer_id = %(customer_id)s AND request_id = %(request_id)s
+"""
+
+# The key's result and the record in one round trip, at one moment. A row for each result; the loan's comes first.
+RECORD_AND_RESULTS = f"""
+SELECT record.*, result.*
+  FROM ({CREDIT_RECORDS}) AS record LEFT JOIN ({RESULTS_OF_KEYS}) AS result ON TRUE
+ ORDER BY result.loan_id IS NULL
 """
 
 ADD_LOAN = """
 INSERT INTO loans (customer_id, loan_amount, tenure, interest_rate, monthly_repayment, start_date, end_date, status,
-                   request_id, idempotency_key, asked_interest_rate, credit_score)
+                   request_id, idempotency_key, asked_interest_rate, credit_score, answer)
 VALUES (%(customer_id)s, %(loan_amount)s, %(tenure)s, %(interest_rate)s, %(monthly_installment)s,
         %(start_date)s, %(end_date)s, 'APPROVED',
-        %(request_id)s, %(idempotency_key)s, %(asked_interest_rate)s, %(credit_score)s)
+        %(request_id)s, %(idempotency_key)s, %(asked_interest_rate)s, %(credit_score)s, %(answer)s)
 """
 
 ADD_DECLINE = """
 INSERT INTO declined_requests (idempotency_key, customer_id, loan_amount, tenure, asked_interest_rate, credit_score,
-                               interest_rate, monthly_installment, reason_codes, request_id)
+                               interest_rate, monthly_installment, reason_codes, request_id, answer)
 VALUES (%(idempotency_key)s, %(customer_id)s, %(loan_amount)s, %(tenure)s, %(asked_interest_rate)s, %(credit_score)s,
-        %(interest_rate)s, %(monthly_installment)s, %(reason_codes)s, %(request_id)s)
+        %(interest_rate)s, %(monthly_installment)s, %(reason_codes)s, %(request_id)s, %(answer)s)
 """
 
 
 Rows = tuple[tuple[Any, ...], ...]
 CUSTOMER_ID = 2
 """Where the customer stands in a row, behind READ_ONLY."""
+RECORD_COLUMNS = CUSTOMER_ID + 12
+"""How many columns a record takes in a row."""
 
 
 class MySQLLoanStore(LoanStore):
-    """LoanStore on one connection."""
+    """LoanStore on a connection that reads and one that lends; behind a proxy, one is both."""
 
-    def __init__(self, connection: MySQLConnection) -> None:
+    def __init__(self, connection: MySQLConnection, lending: MySQLConnection) -> None:
         self._connection = connection
+        self._lending = lending
 
     @override
     def credit_record(self, customer_id: int, today: date) -> Reading:
@@ -113,15 +129,16 @@ class MySQLLoanStore(LoanStore):
     @override
     @contextmanager
     def transaction(self) -> Iterator["MySQLLoanTransaction"]:
-        with self._connection.transaction() as transaction:
-            yield MySQLLoanTransaction(transaction)
+        with self._lending.transaction() as transaction:
+            yield MySQLLoanTransaction(transaction, autocommit=self._lending.autocommit)
 
 
 class MySQLLoanTransaction(LoanTransaction):
     """LoanTransaction on a transaction of the connection."""
 
-    def __init__(self, transaction: Transaction) -> None:
+    def __init__(self, transaction: Transaction, *, autocommit: bool) -> None:
         self._transaction = transaction
+        self._autocommit = autocommit
 
     @override
     def lock_customer(self, customer_id: int) -> None:
@@ -130,17 +147,23 @@ class MySQLLoanTransaction(LoanTransaction):
             # Before anything is believed of it: it may lack the loan that somebody looks for.
             self._transaction.abandon()
             raise ConnectionLostError
+        if rows[0][-1] != int(self._autocommit):
+            # The lock would be gone already, or the transaction without an end.
+            self._transaction.abandon()
+            raise StoreUnavailableError("The connection to the loan store is not in the mode that it was put in.")
         _require(rows, customer_id)
 
     @override
-    def credit_record(self, customer_id: int, today: date) -> CreditRecord:
-        rows = self._transaction.execute(CREDIT_RECORDS, _on([customer_id], today)).fetchall()
-        return _credit_record(rows, customer_id)
-
-    @override
-    def result_of_key(self, idempotency_key: bytes) -> EarlierResult | None:
-        rows = self._transaction.execute(RESULT_OF_KEY, {"idempotency_key": idempotency_key}).fetchall()
-        return _earlier_result(rows)
+    def read(self, request: LoanRequest, today: date) -> tuple[EarlierResult | None, CreditRecord]:
+        customer_id = request.application.customer_id
+        parameters = _on([customer_id], today)
+        if not request.idempotency_keys:
+            rows = self._transaction.execute(CREDIT_RECORDS, parameters).fetchall()
+            return None, _credit_record(rows, customer_id)
+        parameters["idempotency_keys"] = request.idempotency_keys
+        row = self._transaction.execute(RECORD_AND_RESULTS, parameters).fetchall()[0]
+        record, result = row[:RECORD_COLUMNS], row[RECORD_COLUMNS:]
+        return _earlier_result((result,) if result[0] is not None else ()), _credit_record((record,), customer_id)
 
     @override
     def result_of_request(self, customer_id: int, request_id: str) -> EarlierResult | None:
@@ -193,26 +216,49 @@ def _columns(request: LoanRequest, decision: Decision) -> dict[str, object]:
         "reason_codes": ",".join(reason.value for reason in decision.reason_codes),
         "request_id": request.request_id,
         "idempotency_key": request.idempotency_key,
+        "answer": _answer(application, decision),
     }
 
 
 def _earlier_result(rows: Rows) -> EarlierResult | None:
     if not rows:
         return None
-    customer_id, loan_amount, asked_rate, tenure, score, rate, installment, reasons, *loan, request_id = rows[0]
+    customer, amount, asked_rate, tenure, score, rate, installment, reasons, answer, request_id, loan_id, *dates = rows[
+        0
+    ]
+    kept = json.loads(answer) if answer else {}
+    components = kept.get("score_components")
     return EarlierResult(
-        LoanApplication(customer_id, loan_amount, asked_rate, tenure),
+        LoanApplication(customer, amount, asked_rate, tenure, _decimal(kept.get("highest_interest_rate"))),
         Decision(
             score,
             rate,
             installment,
             tuple(ReasonCode(reason) for reason in reasons.split(",") if reason),
-            None,
-            None,
-            None,
+            ScoreComponents(**{name: Decimal(points) for name, points in components.items()}) if components else None,
+            _decimal(kept.get("highest_loan_amount")),
+            kept.get("shortest_tenure"),
         ),
-        LoanMade(*loan) if loan[0] is not None else None,
+        None if loan_id is None else LoanMade(int(loan_id), *dates),  # DECIMAL, since the UNION has NULLs
         request_id,
+    )
+
+
+def _decimal(text: str | None) -> Decimal | None:
+    return None if text is None else Decimal(text)
+
+
+def _answer(application: LoanApplication, decision: Decision) -> str:
+    """Return as JSON what the columns do not tell of a decision."""
+    components = decision.score_components
+    highest_rate = application.highest_interest_rate
+    return json.dumps(
+        {
+            "score_components": None if components is None else {k: str(v) for k, v in components._asdict().items()},
+            "highest_loan_amount": str(decision.highest_loan_amount),
+            "shortest_tenure": decision.shortest_tenure,
+            "highest_interest_rate": None if highest_rate is None else str(highest_rate),
+        }
     )
 
 
@@ -222,7 +268,7 @@ def _from_demoted(rows: Rows) -> bool:
 
 def _require(rows: Rows, customer_id: int) -> None:
     """Refuse rows of nobody and, since money rides on it, rows of anybody else."""
-    ((*_, found),) = [row[: CUSTOMER_ID + 1] for row in rows]
+    ((found,),) = [row[CUSTOMER_ID : CUSTOMER_ID + 1] for row in rows]
     if found is None:
         raise CustomerNotFoundError(customer_id)
     if found != customer_id:
@@ -235,6 +281,6 @@ def _credit_record(rows: Rows, customer_id: int) -> CreditRecord:
 
 
 def _record(row: tuple[Any, ...]) -> CreditRecord:
-    customer, salary, limit, on_hold, loans, paid, tenure, this_year, *amounts = row[CUSTOMER_ID:]
+    customer, salary, limit, on_hold, loans, paid, tenure, this_year, *amounts = row[CUSTOMER_ID:RECORD_COLUMNS]
     # SUM over integers is DECIMAL in MySQL.
     return CreditRecord(customer, salary, limit, bool(on_hold), loans, int(paid), int(tenure), int(this_year), *amounts)

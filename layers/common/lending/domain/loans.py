@@ -26,14 +26,12 @@ class LoanRequest(NamedTuple):
     request_id: str
     """This request's alone; a repetition by the client has another."""
     idempotency_keys: tuple[bytes, ...]
-    """The same for all repetitions, and no other caller's; empty when the client sent none.
-
-    The first is what is stored. An earlier release may have stored the second.
-    """
+    """The same for all repetitions, and no other caller's: the one that is stored, and older forms of it. None of them
+    when the client sent none."""
 
     @property
     def idempotency_key(self) -> bytes | None:
-        """The key to store; None when the client sent none."""
+        """The key as it is stored."""
         return self.idempotency_keys[0] if self.idempotency_keys else None
 
 

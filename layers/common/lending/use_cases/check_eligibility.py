@@ -2,12 +2,21 @@
 
 from collections.abc import Callable
 from datetime import date
+from typing import NamedTuple
 
 from lending.domain.eligibility import Decision, decide
 from lending.domain.loans import LoanApplication
-from lending.domain.scoring import assess
+from lending.domain.scoring import CreditProfile, assess
 from lending.ports import LoanStore, ScoreCache
 from lending.use_cases.cache_use import CacheUse
+
+
+class CheckResult(NamedTuple):
+    """What a check came to."""
+
+    decision: Decision
+    profile: CreditProfile
+    """On which it was decided."""
 
 
 def check_eligibility(
@@ -17,7 +26,7 @@ def check_eligibility(
     scores: ScoreCache,
     today: date,
     cache_use: CacheUse,
-) -> Decision:
+) -> CheckResult:
     """Return the decision on an application, from the cached profile or else from one read of the store.
 
     Args:
@@ -39,4 +48,4 @@ def check_eligibility(
         profile = assess(reading.record, today)
         if found.lease is not None and reading.from_writer:
             cache_use.note_fill(scores.fill(found.lease, profile))
-    return decide(application, profile)
+    return CheckResult(decide(application, profile), profile)

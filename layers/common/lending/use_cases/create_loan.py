@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from lending.domain.eligibility import Decision, decide
 from lending.domain.loans import LoanMade, LoanRequest
-from lending.domain.scoring import assess
+from lending.domain.scoring import CreditProfile, assess
 from lending.errors import IdempotencyMismatchError
 from lending.patience import Patience
 from lending.ports import EarlierResult, LoanStore, LoanTransaction, ScoreCache
@@ -21,8 +21,15 @@ class LoanResult(NamedTuple):
     decision: Decision
     loan: LoanMade | None
     """The loan that was made; None for a decline."""
-    replayed: bool = False
-    """Whether an earlier request with the same key had this result."""
+    profile: CreditProfile | None = None
+    """On which it was decided; None where that was done before."""
+    first_request_id: str | None = None
+    """The request that came to this result, where this one with the same key only found it."""
+
+    @property
+    def replayed(self) -> bool:
+        """Whether this is an earlier request's result."""
+        return self.first_request_id is not None
 
 
 def create_loan(
@@ -57,7 +64,7 @@ def create_loan(
     if request.idempotency_key is None:
         declined = _declined_by_cache(request, scores, today, cache_use)
         if declined is not None:
-            return LoanResult(declined, None)
+            return declined
     tries = Tries(seconds_left, pause, patience, keyed=bool(request.idempotency_keys))
     write = CacheWrite(scores, request.application.customer_id, request.request_id)
     try:
@@ -72,7 +79,7 @@ def create_loan(
     return result
 
 
-def _declined_by_cache(request: LoanRequest, scores: ScoreCache, today: date, cache_use: CacheUse) -> Decision | None:
+def _declined_by_cache(request: LoanRequest, scores: ScoreCache, today: date, cache_use: CacheUse) -> LoanResult | None:
     """Return the decline that the cached profile comes to; it never approves: only a locked read can."""
     found = scores.peek(request.application.customer_id, today)
     cache_use.note(found)
@@ -82,7 +89,7 @@ def _declined_by_cache(request: LoanRequest, scores: ScoreCache, today: date, ca
     if decision.approved:
         cache_use.outcome = CacheOutcome.PASSED_ON
         return None
-    return decision
+    return LoanResult(decision, None, found.profile)
 
 
 def _lent_in_time(request: LoanRequest, store: LoanStore, tries: Tries, write: CacheWrite, today: date) -> LoanResult:
@@ -103,35 +110,29 @@ def _lend(
     # The lock comes first: it waits for whatever a lost connection left behind, and looking the key up before it would
     # let two twins both find nothing, or deadlock.
     transaction.lock_customer(customer_id)
-    earlier = _earlier_result(request, transaction, in_doubt=tries.in_doubt)
-    tries.looked()
+    if tries.in_doubt:
+        own = transaction.result_of_request(customer_id, request.request_id)
+        tries.looked()
+        if own is not None:
+            return _replayed(request, own, write)
+    earlier, record = transaction.read(request, today)
     if earlier is not None:
         return _replayed(request, earlier, write)
-    decision = decide(request.application, assess(transaction.credit_record(customer_id, today), today))
+    profile = assess(record, today)
+    decision = decide(request.application, profile)
     if not decision.approved:
         if request.idempotency_key is not None:
             tries.require_time_to_commit()
             transaction.add_decline(request, decision)
             transaction.commit()
-        return LoanResult(decision, None)
+        return LoanResult(decision, None, profile)
     tries.require_time_to_commit()
     write.begin()
     loan = transaction.add_loan(request, decision, today)
     # Looked at again: the marker and the INSERT have taken their time, and a COMMIT can not be taken back.
     tries.require_time_to_commit()
     transaction.commit()
-    return LoanResult(decision, loan)
-
-
-def _earlier_result(request: LoanRequest, transaction: LoanTransaction, *, in_doubt: bool) -> EarlierResult | None:
-    """Return the result that this request, or one with its key, has had already."""
-    own = None
-    if in_doubt:
-        own = transaction.result_of_request(request.application.customer_id, request.request_id)
-    if own is not None:
-        return own
-    found = (transaction.result_of_key(key) for key in request.idempotency_keys)
-    return next((result for result in found if result is not None), None)
+    return LoanResult(decision, loan, profile)
 
 
 def _replayed(request: LoanRequest, earlier: EarlierResult, write: CacheWrite) -> LoanResult:
@@ -139,4 +140,5 @@ def _replayed(request: LoanRequest, earlier: EarlierResult, write: CacheWrite) -
         raise IdempotencyMismatchError
     if earlier.loan is not None:
         write.take_over(earlier.request_id)
-    return LoanResult(earlier.decision, earlier.loan, replayed=earlier.request_id != request.request_id)
+    first_request_id = None if earlier.request_id == request.request_id else earlier.request_id
+    return LoanResult(earlier.decision, earlier.loan, None, first_request_id)

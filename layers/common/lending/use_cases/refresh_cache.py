@@ -72,6 +72,8 @@ class CacheRefresh:
 
     def warm(self) -> None:
         """Renew entries that were asked for in their last hour, hundreds with one statement."""
+        if not self._time_to_go_on():
+            return
         customer_ids = self.cache.pop_expiring(BATCH)
         entries = self.cache.entries(customer_ids, self.today())
         # Read after the entries were seen: one is replaced only while it is still the very same.

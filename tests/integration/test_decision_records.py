@@ -1,0 +1,112 @@
+"""Every decision leaves one record, from whose figures alone it can be computed again."""
+
+import json
+import random
+from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from lending.decision_record import decision_record
+from lending.domain.eligibility import decide
+from lending.domain.loans import CreditRecord, LoanApplication
+from lending.domain.scoring import assess
+from testkit.database import Database
+from testkit.fakes import Customer, Loan, a_loan
+from testkit.service import TODAY, Answer, Service
+
+REQUESTS = 400
+
+
+def decided_again(record: Mapping[str, Any]) -> dict[str, object]:
+    """Return the record that the figures of a record lead to."""
+    figures, today = record["figures"], date.fromisoformat(record["business_date"])
+    credit_record = CreditRecord(
+        customer_id=record["customer_id"],
+        monthly_salary=2 * Decimal(figures["room_for_installments"]),
+        approved_limit=Decimal(0),
+        on_hold=figures["on_hold"],
+        loans=figures["loans"],
+        emis_paid_on_time=figures["emis_paid_on_time"],
+        tenure_months=figures["tenure_months"],
+        loans_this_year=figures["loans_this_year"],
+        lent_amount=Decimal(figures["lent_amount"]),
+        current_amount=Decimal(int(figures["over_limit"])),
+        current_installments=Decimal(0),
+        first_current_end=None,
+    )
+    highest_rate = record["highest_interest_rate"]
+    application = LoanApplication(
+        record["customer_id"],
+        Decimal(record["loan_amount"]),
+        Decimal(record["interest_rate"]),
+        record["tenure"],
+        None if highest_rate is None else Decimal(highest_rate),
+    )
+    profile = assess(credit_record, today)
+    return decision_record(
+        application, decide(application, profile), profile, principal=record["principal"], today=today
+    )
+
+
+def a_life(rng: random.Random) -> list[Loan]:
+    return [
+        a_loan(
+            loan_amount=Decimal(rng.randint(100, 30_000_000)) / 100,
+            emis_paid_on_time=rng.randint(0, 12),
+            start_date=rng.choice([date(2020, 1, 15), date(2024, 2, 1)]),
+            end_date=rng.choice([date(2024, 6, 14), date(2024, 6, 15), date(2025, 1, 15)]),
+            status=rng.choice(["APPROVED", "PENDING", "PAID"]),
+        )
+        for _ in range(rng.randint(0, 8))
+    ]
+
+
+def records(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
+    return [line for line in lines if "figures" in line]
+
+
+def test_each_request_has_one_record_that_its_figures_explain(
+    service: Service, database: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = random.Random(7)
+    for customer_id in range(1, 41):
+        salary, limit = Decimal(rng.randint(0, 20_000_000)) / 100, Decimal(rng.randint(0, 90_000_000)) / 100
+        database.add_customer(customer_id, Customer(salary, limit, rng.random() < 0.1), a_life(rng))
+    capsys.readouterr()
+
+    answers: list[tuple[Answer, dict[str, Any]]] = []
+    for _ in range(REQUESTS):
+        ask = rng.choice([service.check, service.check, service.create])
+        fields: dict[str, Any] = {
+            "loan_amount": rng.randint(1, 10_000_000),
+            "interest_rate": rng.randint(0, 30),
+            "tenure": rng.choice([1, 12, 60, 480]),
+        }
+        answer = ask(rng.randint(1, 44), **fields)
+        written = records(capsys)
+        assert len(written) == int(answer.status in {200, 201})
+        answers += [(answer, record) for record in written]
+
+    assert {record["cache"] for _, record in answers} >= {"hit", "fwd=miss"}
+    for answer, record in answers:
+        assert record["approved"] == answer.body.get("approval", answer.body.get("loan_approved"))
+        assert record["reason_codes"] == answer.body["reason_codes"]
+        again = decided_again(record) | {"loan_id": record["loan_id"]}
+        assert {name: record[name] for name in again} == again
+
+
+def test_a_replays_record_names_the_first_request(
+    service: Service, database: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    database.add_customer(1001, Customer(Decimal(90000), Decimal(3000000)), [a_loan()] * 3)
+    for _ in range(2):
+        service.create(1001, key="k1")
+
+    first, second = records(capsys)
+    assert (first["first_request_id"], second["first_request_id"]) == (None, first["request_id"])
+    assert second["figures"] is None
+    assert (first["loan_id"], first["business_date"]) == (second["loan_id"], str(TODAY))
