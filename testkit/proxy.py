@@ -97,9 +97,13 @@ class Proxy:
 
     def lead_to(self, host: str, port: int) -> None:
         """Connect new clients to another server and reset the open connections, as a failover does."""
-        self._server = (host, port)
+        self.lead_new_to(host, port)
         self.refuse()
         self.pass_on()
+
+    def lead_new_to(self, host: str, port: int) -> None:
+        """Lead new connections to another server; those that are open stay where they are."""
+        self._server = (host, port)
 
     def close(self) -> None:
         """Reset the open connections and stop listening."""

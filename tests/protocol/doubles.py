@@ -375,8 +375,8 @@ class BatchDouble(InvalidationBatch):
         self._store = store
         self._pace = pace
         self._generation = store.generation
-        never = [row for row in store.invalidations if row not in store.held][:limit]
-        once = [row for row in store.swept_once if row not in store.held and store.second_pass_is_due][:limit]
+        never = _without(store.held, store.invalidations)[:limit]
+        once = _without(store.held, store.swept_once)[:limit] if store.second_pass_is_due else []
         self._from = store.invalidations if never else store.swept_once
         self._rows = never or once
         self.rows = len(self._rows)
@@ -394,8 +394,7 @@ class BatchDouble(InvalidationBatch):
         if self._generation != self._store.generation:
             self._pace.saw("demoted")
             raise OutcomeUnknownError
-        for row in self._rows:
-            self._from.remove(row)
+        self._from[:] = _without(self._rows, self._from)
         if self._from is self._store.invalidations:
             self._store.swept_once += self._rows
         self._pace.saw("confirmed")
@@ -403,5 +402,9 @@ class BatchDouble(InvalidationBatch):
     def release(self) -> None:
         """End the transaction."""
         if self._generation == self._store.generation:
-            for row in self._rows:
-                self._store.held.remove(row)
+            self._store.held = _without(self._rows, self._store.held)
+
+
+def _without(some: Sequence[Invalidation], rows: Sequence[Invalidation]) -> list[Invalidation]:
+    """Return the rows that are none of these; equal ones are different rows."""
+    return [row for row in rows if not any(row is other for other in some)]

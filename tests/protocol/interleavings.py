@@ -1,6 +1,6 @@
-"""Every order of the steps of readers, writers and the refresh, with every fault at every place.
+"""Explores every order of the steps of readers, writers and the refresh, with every fault at every place.
 
-The real use cases and the real cache adapter run as coroutines that give way before each step. What comes next is a
+The real use cases and the real cache adapter run as coroutines that pause before each step. What comes next is a
 choice: whose step, and what becomes of it. A search goes through all choices; where it comes to a state that it has
 been in, it counts the schedules from there on again and does not run them again.
 
@@ -58,7 +58,7 @@ CUSTOMER_ID = 1001
 KEY = KEYSPACE.entry(CUSTOMER_ID)
 RICH = Customer(monthly_salary=Decimal(9000000), approved_limit=Decimal(9000000000))
 APPLICATION = LoanApplication(CUSTOMER_ID, Decimal(100000), Decimal(12), 12)
-"""What is asked for in every request."""
+"""The application in every request."""
 IDEMPOTENCY_KEY = b"key"
 
 FORGOTTEN_WRITES = 3
@@ -86,12 +86,12 @@ Faults = tuple[Fault, ...]
 ALONE: list[Faults] = [(), *[(fault,) for fault in Fault]]
 """Every fault by itself, and none."""
 TWO_AT_ONCE: list[Faults] = [(Fault.KILL, Fault.COMMAND)]
-CASTS = ("wrr", "wwr", "wpr", "wrk", "osr", "wosr", "oskr")
+CASTS = ("wrr", "wwr", "wpr", "wrf", "osr", "wosr", "osfr")
 """Who acts in each exploration; the letters are explained at Scene."""
 
 
 def _score_of(loans: int, changes: int) -> int:
-    """Return the customer's score after so many loans of APPLICATION, and changes by another system."""
+    """Return the customer's score after this many loans of APPLICATION, and changes by another system."""
     new = a_loan(emis_paid_on_time=0, start_date=TODAY, end_date=date(2025, 6, 15), status="APPROVED")
     record = credit_record(CUSTOMER_ID, RICH, [_first_loan(changes), *[new] * loans], TODAY)
     return assess(record, TODAY).credit_score
@@ -102,12 +102,12 @@ def _first_loan(changes: int) -> Any:
 
 
 LOANS_BEHIND = {_score_of(loans, 0): loans for loans in range(3)}
-"""How many new loans a score has seen, where no other system writes; each number has a score of its own."""
+"""The number of new loans behind each score, where no other system writes. Each number has its own score."""
 ALL_LOANS_BEHIND = {_score_of(loans, changes): loans for loans, changes in product(range(3), range(2))}
 
 
 class Killed(BaseException):
-    """The end of a process, at whatever step it was; no `except Exception` sees it."""
+    """The end of a process at any step; no `except Exception` catches it."""
 
 
 class BulkCacheOfOne(RedisBulkScoreCache):
@@ -144,7 +144,7 @@ class Actor(Pace):
 
     @property
     def is_stale(self) -> bool:
-        """Whether this reader saw an older score than it was promised."""
+        """Whether this reader saw a score that is older than promised."""
         return self.score is not None and ALL_LOANS_BEHIND[self.score] < self.must_see
 
     @property
@@ -224,7 +224,7 @@ class Run:
         )
 
     def anomalies(self) -> frozenset[str]:
-        """Return which promises were broken, once all has come to rest."""
+        """Return the promises that were broken, after everything has come to rest."""
         last = SteppedConnection(self.redis, AtOnce())
         seen = self._check(self._scene.protocol(last), SteppedStore(self.store, AtOnce()))
         stale = ALL_LOANS_BEHIND[seen] < len(self.answered) or any(actor.is_stale for actor in self._actors)
@@ -283,7 +283,7 @@ class Run:
 
     def _body_of(self, role: str) -> Callable[[Actor], None]:
         bodies = {"r": self._read, "w": self._write, "p": self._write, "o": self._update, "s": self._sweep}
-        body = (bodies | {"k": self._keep})[role]
+        body = (bodies | {"f": self._warm_and_inspect})[role]
 
         def until_killed(actor: Actor) -> None:
             # The store may be away, too: then there is no answer.
@@ -327,7 +327,7 @@ class Run:
             with suppress(CacheAwayError):
                 self._refresh(actor.connection, actor.store, actor).sweep()
 
-    def _keep(self, actor: Actor) -> None:
+    def _warm_and_inspect(self, actor: Actor) -> None:
         refresh = self._refresh(actor.connection, actor.store, actor)
         for step in (refresh.warm, refresh.inspect):
             with suppress(CacheAwayError):
@@ -358,7 +358,7 @@ class Scene(NamedTuple):
     protocol: Protocol
     cast: str
     """A letter each: r reads, w lends, p repeats the w's request with its key, o updates the loans with SQL of its own,
-    s sweeps, k warms and inspects."""
+    s sweeps, f warms and inspects."""
     faults: Faults
     warm: bool
     """Whether the score is cached in the beginning."""
@@ -366,7 +366,7 @@ class Scene(NamedTuple):
 
 @dataclass
 class Result:
-    """What an exploration came to."""
+    """The counts of an exploration."""
 
     schedules: int = 0
     states: int = 0
