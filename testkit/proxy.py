@@ -16,6 +16,7 @@ from typing import Self
 HOST = "127.0.0.1"
 CHUNK_BYTES = 65_536
 POLL_SECONDS = 0.02
+FAREWELL_SECONDS = 0.3
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER: on, for 0 seconds
 
 
@@ -170,7 +171,10 @@ class Proxy:
             for source in select.select(open_ends, [], [], wait)[0]:
                 self._thawed.wait()
                 piece = source.recv(CHUNK_BYTES)
-                if not self._listening or (source is client and not piece):
+                if not self._listening:
+                    return
+                if source is client and not piece:
+                    _take_leave(server)
                     return
                 if source is server:
                     held.append(_Held(time.monotonic() + self._mode.delay_seconds, piece, fate_of_reply))
@@ -207,7 +211,8 @@ class Proxy:
             _reset_on_close(client)
             return False
         if fate is not Action.DROP:
-            client.sendall(fate if isinstance(fate, bytes) else held.piece)
+            with suppress(OSError):  # whoever has gone may have left a request, which still counts
+                client.sendall(fate if isinstance(fate, bytes) else held.piece)
         return True
 
     def __enter__(self) -> Self:
@@ -217,6 +222,14 @@ class Proxy:
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _take_leave(server: socket.socket) -> None:
+    """Say that nothing more comes, and listen on: with a reset, a TLS server would drop what it has not read yet."""
+    server.shutdown(socket.SHUT_WR)
+    server.settimeout(FAREWELL_SECONDS)
+    while server.recv(CHUNK_BYTES):
+        pass
 
 
 def _bound(port: int) -> socket.socket:
