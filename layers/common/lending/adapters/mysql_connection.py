@@ -32,7 +32,7 @@ SESSION = (
     " wait_timeout = %(server_idle)s"
 )
 
-READ_ONLY = "@@global.read_only, @@global.innodb_read_only"
+READ_ONLY = "@@global.read_only AS read_only, @@global.innodb_read_only AS innodb_read_only"
 """Columns that tell whether a server takes writes; demoted() reads them."""
 WRITABLE = {0, "0", "OFF"}
 """What they say of one that does; MariaDB has several words for one that does not."""
@@ -235,7 +235,10 @@ class MySQLConnection:
                 raise RequestInProgressError("Another request of this customer is still running.") from exc
             if code == ER.LOCK_DEADLOCK:
                 raise TransactionConflictError from exc
-            if code in mysql_errors.NOT_THE_WRITER | mysql_errors.BUSY:
+            if code in mysql_errors.NOT_THE_WRITER:
+                self.forget()
+                raise ConnectionLostError from exc
+            if code in mysql_errors.BUSY:
                 self.forget()
                 raise StoreUnavailableError("The loan store is away or busy.") from exc
             if code in mysql_errors.CONNECTION_LOST or not isinstance(exc, pymysql.OperationalError):

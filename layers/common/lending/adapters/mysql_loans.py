@@ -22,9 +22,10 @@ from lending.errors import (
 from lending.ports import EarlierResult, LoanStore, LoanTransaction, Reading
 
 # One statement for the customers and all sums over their loans: one round trip, one snapshot. It says in every row
-# whether the server takes writes, and has a row where there is no customer: a demoted one may not know them yet.
+# whether the server takes writes, and has a row where there is no customer: a demoted one may not know them yet. (It
+# asks in a table of its own: beside GROUP BY, MariaDB says of one customer that read_only is 0, whatever it is.)
 CREDIT_RECORDS = f"""
-SELECT {READ_ONLY}, c.customer_id, c.monthly_salary, c.approved_limit, c.on_hold,
+SELECT server.read_only, server.innodb_read_only, c.customer_id, c.monthly_salary, c.approved_limit, c.on_hold,
        COUNT(l.loan_id),
        COALESCE(SUM(l.emis_paid_on_time), 0),
        COALESCE(SUM(l.tenure), 0),
@@ -35,15 +36,15 @@ SELECT {READ_ONLY}, c.customer_id, c.monthly_salary, c.approved_limit, c.on_hold
        COALESCE(SUM(CASE WHEN l.status IN ('APPROVED', 'PENDING') AND l.end_date >= %(today)s
                          THEN l.monthly_repayment END), 0),
        MIN(CASE WHEN l.status IN ('APPROVED', 'PENDING') AND l.end_date >= %(today)s THEN l.end_date END)
-  FROM (SELECT 1 AS one) AS server
+  FROM (SELECT {READ_ONLY}) AS server
        LEFT JOIN customers c ON c.customer_id IN %(customer_ids)s
        LEFT JOIN loans l ON l.customer_id = c.customer_id
- GROUP BY c.customer_id, c.monthly_salary, c.approved_limit, c.on_hold
+ GROUP BY server.read_only, server.innodb_read_only, c.customer_id, c.monthly_salary, c.approved_limit, c.on_hold
 """
 
 LOCK_CUSTOMER = f"""
-SELECT {READ_ONLY}, c.customer_id
-  FROM (SELECT 1 AS one) AS server LEFT JOIN customers c ON c.customer_id = %(customer_id)s
+SELECT server.read_only, server.innodb_read_only, c.customer_id
+  FROM (SELECT {READ_ONLY}) AS server LEFT JOIN customers c ON c.customer_id = %(customer_id)s
    FOR UPDATE
 """
 
