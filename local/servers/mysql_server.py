@@ -19,6 +19,7 @@ from local.servers.server import HOST, Runner, Server, ServerError, start_on
 IMAGE = "mysql:8.4"
 CONTAINER_PORT = 3306
 DATABASE = "lending"
+ADMINISTRATOR = "administrator"
 USER = "lending"
 # Neither package starts a service. The client's has the program that initialises a data folder.
 APT_PACKAGES = (
@@ -173,6 +174,10 @@ def _account_statements(password: str) -> list[str]:
         f"ALTER USER '{USER}'@'%' IDENTIFIED BY '{password}'",
         f"GRANT ALL ON `{DATABASE}%`.* TO '{USER}'@'%'",  # lending_test_gw0 and the like
         f"GRANT PROCESS ON *.* TO '{USER}'@'%'",  # tests look at transactions and locks
+        # Who may demote the server, as a failover does.
+        f"CREATE USER IF NOT EXISTS '{ADMINISTRATOR}'@'%' IDENTIFIED BY '{password}'",
+        f"ALTER USER '{ADMINISTRATOR}'@'%' IDENTIFIED BY '{password}'",
+        f"GRANT ALL ON *.* TO '{ADMINISTRATOR}'@'%' WITH GRANT OPTION",
     ]
 
 

@@ -5,7 +5,8 @@ from contextlib import contextmanager
 
 from typing_extensions import override
 
-from lending.adapters.mysql_connection import MySQLConnection, Transaction
+from lending.adapters.mysql_connection import READ_ONLY, MySQLConnection, Transaction, demoted
+from lending.errors import StoreUnavailableError
 from lending.patience import Patience
 from lending.ports import Invalidation, InvalidationBatch, Outbox
 
@@ -25,9 +26,9 @@ NOTE_SWEPT = "UPDATE cache_invalidations SET swept_at = CURRENT_TIMESTAMP WHERE 
 FORGET = "DELETE FROM cache_invalidations WHERE invalidation_id IN %(ids)s"
 
 # The first in the order of sweeping; the least of all created_at would have to be looked for among all of them.
-OLDEST = """
-SELECT TIMESTAMPDIFF(SECOND, created_at, CURRENT_TIMESTAMP) FROM cache_invalidations
- WHERE swept_at IS NULL ORDER BY invalidation_id LIMIT 1
+OLDEST = f"""
+SELECT {READ_ONLY}, (SELECT TIMESTAMPDIFF(SECOND, created_at, CURRENT_TIMESTAMP) FROM cache_invalidations
+                      WHERE swept_at IS NULL ORDER BY invalidation_id LIMIT 1)
 """
 
 PENDING = "SELECT DISTINCT customer_id FROM cache_invalidations WHERE customer_id IN %(customer_ids)s"
@@ -52,8 +53,12 @@ class MySQLOutbox(Outbox):
 
     @override
     def oldest_seconds(self) -> int:
-        rows = self._connection.query(OLDEST, {})
-        return int(rows[0][0]) if rows else 0
+        ((*read_only, oldest),) = self._connection.query(OLDEST, {})
+        if demoted(read_only):
+            # What the writer's outbox holds by now, nobody has swept here.
+            self._connection.forget()
+            raise StoreUnavailableError("The loan store takes no writes: its outbox may be old.")
+        return oldest or 0
 
     @override
     def pending(self, customer_ids: Sequence[int]) -> set[int]:
