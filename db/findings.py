@@ -15,10 +15,29 @@ class Verdict(IntEnum):
 
 
 class Finding(NamedTuple):
-    """One check, carried out."""
+    """What one check found."""
 
-    check: str
     verdict: Verdict
     found: str
     to_do: str = ""
     """Empty where there is nothing to do."""
+
+
+def ok(found: str) -> Finding:
+    """Find what is fit."""
+    return Finding(Verdict.OK, found)
+
+
+def unknown(found: str) -> Finding:
+    """Find that nothing can be seen."""
+    return Finding(Verdict.UNKNOWN, found)
+
+
+def warning(found: str, to_do: str) -> Finding:
+    """Find what works for now."""
+    return Finding(Verdict.WARNING, found, to_do)
+
+
+def failed(found: str, to_do: str) -> Finding:
+    """Find what the service cannot work with, or breaks its promises on."""
+    return Finding(Verdict.FAILED, found, to_do)

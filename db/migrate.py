@@ -115,7 +115,7 @@ def triggers_of(path: Path) -> list[tuple[str, str]]:
 
 def _refuse_if_failed(finding: Finding) -> None:
     if finding.verdict is Verdict.FAILED:
-        raise MigrationError(f"{finding.check}: {finding.found}: {finding.to_do}")
+        raise MigrationError(f"{finding.found}: {finding.to_do}")
 
 
 def _refuse_if_no_triggers_may_be_made(query: Query, to_apply: Sequence[Path]) -> None:

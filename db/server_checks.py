@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pymysql
 
 from db.connection import Query
-from db.findings import Finding, Verdict
+from db.findings import Finding, failed, ok
 from db.grants import Grants
 from lending.adapters.mysql_connection import READ_ONLY, demoted
 
@@ -30,8 +30,8 @@ def judge_version(text: str) -> Finding:
     numbers = re.search(r"(\d+)\.(\d+)", text.removeprefix("5.5.5-"))
     found = f"{name} {text}"
     if numbers is None or (int(numbers[1]), int(numbers[2])) < least:
-        return Finding("version", Verdict.FAILED, found, "MySQL 8.0 or MariaDB 10.6 is the least")
-    return Finding("version", Verdict.OK, found)
+        return failed(found, "MySQL 8.0 or MariaDB 10.6 is the least")
+    return ok(found)
 
 
 def takes_writes(query: Query) -> Finding:
@@ -39,24 +39,22 @@ def takes_writes(query: Query) -> Finding:
     (read_only,) = query(f"SELECT {READ_ONLY}")
     if demoted(read_only):
         found = f"read_only={read_only[0]}, innodb_read_only={read_only[1]}"
-        return Finding("takes writes", Verdict.FAILED, found, "let DB_HOST name the writer, which takes writes")
-    return Finding("takes writes", Verdict.OK, "read_only is off")
+        return failed(found, "let DB_HOST name the writer, which takes writes")
+    return ok("read_only is off")
 
 
 def binary_log(query: Query) -> Finding:
     """Tell whether loans can be written to the binary log: READ COMMITTED cannot be logged by statement (1665)."""
     ((log_bin,),) = query("SELECT @@global.log_bin")
     if not log_bin:
-        return Finding("binary log", Verdict.OK, "off")
+        return ok("off")
     logged_by = _variable(query, "binlog_format") or "ROW"
     if logged_by == "STATEMENT":
-        return Finding(
-            "binary log",
-            Verdict.FAILED,
+        return failed(
             "binlog_format=STATEMENT, with which no loan can be made",
             "set binlog_format to ROW or MIXED",
         )
-    return Finding("binary log", Verdict.OK, f"binlog_format={logged_by}")
+    return ok(f"binlog_format={logged_by}")
 
 
 def may_make_triggers(query: Query, granted: Grants, table: str) -> Finding:
@@ -66,17 +64,15 @@ def may_make_triggers(query: Query, granted: Grants, table: str) -> Finding:
     """
     if not granted.allow("TRIGGER", table):
         found = "this account lacks the TRIGGER privilege"
-        return Finding("may make triggers", Verdict.FAILED, found, "GRANT TRIGGER ON the database's tables to it")
+        return failed(found, "GRANT TRIGGER ON the database's tables to it")
     ((log_bin,),) = query("SELECT @@global.log_bin")
     trusted = _variable(query, "log_bin_trust_function_creators")
     if log_bin and trusted == 0 and not granted.allow_everywhere("SUPER"):
-        return Finding(
-            "may make triggers",
-            Verdict.FAILED,
+        return failed(
             "the server writes a binary log and log_bin_trust_function_creators is off",
             "set log_bin_trust_function_creators = 1 (on RDS in the parameter group), or migrate with SUPER",
         )
-    return Finding("may make triggers", Verdict.OK, "this account may")
+    return ok("this account may")
 
 
 def _variable(query: Query, name: str) -> object:

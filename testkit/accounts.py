@@ -40,7 +40,9 @@ def account(environment: Mapping[str, str], name: str, *grants: str) -> Iterator
     """Make an account with these grants; yield the variables DB_* to log in as it."""
     with connect(environment) as connection, connection.cursor() as cursor:
         cursor.execute(f"CREATE USER {name} IDENTIFIED BY '{PASSWORD}'")
-        for grant in grants:
-            cursor.execute(f"GRANT {grant} TO {name}")
-        yield {**environment, "DB_USER": name, "DB_PASSWORD": PASSWORD}
-        cursor.execute(f"DROP USER IF EXISTS {name}")
+        try:
+            for grant in grants:
+                cursor.execute(f"GRANT {grant} TO {name}")
+            yield {**environment, "DB_USER": name, "DB_PASSWORD": PASSWORD}
+        finally:
+            cursor.execute(f"DROP USER {name}")

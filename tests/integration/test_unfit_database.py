@@ -39,7 +39,7 @@ def test_a_server_that_logs_statements_is_refused(tmp_path: Path) -> None:
 
 def test_a_server_that_takes_no_writes_is_refused(tmp_path: Path) -> None:
     with mysql_with(tmp_path / "mysql", "--read-only") as environment:
-        assert "takes writes: read_only=" in refusal(environment)
+        assert "let DB_HOST name the writer" in refusal(environment)
 
 
 def test_a_server_that_is_too_old_is_refused(tmp_path: Path) -> None:
