@@ -9,6 +9,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+CERTIFIED_HOST = "localhost"
+"""What the servers of most tests are called."""
+
 # Python 3.13 verifies strictly: it wants to read what an authority's key is for, and whose key signed.
 _SIGNS_CERTIFICATES = x509.KeyUsage(
     key_cert_sign=True,

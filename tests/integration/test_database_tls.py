@@ -14,10 +14,9 @@ from lending.errors import StoreUnavailableError
 from lending.patience import Patience
 from local.servers.mysql_server import in_container, start_mysql
 from local.servers.server import Server
-from testkit.certificates import Authority
+from testkit.certificates import CERTIFIED_HOST, Authority
 from testkit.database import Database
 
-CERTIFIED_HOST = "localhost"
 OTHER_HOST = "127.0.0.1"
 """The same server by a name that its certificate lacks."""
 
