@@ -71,6 +71,10 @@ bench: bootstrap ## Measure it against its floors (BENCH=warm for one section; h
 refresh: bootstrap ## Sweep, warm and inspect the cache once, as the schedule does every minute
 	@$(PYTHON) -m local.servers exec -- sh -c '$(PYTHON) -m db.migrate && $(PYTHON) -m local.refresh'
 
+.PHONY: doctor
+doctor: bootstrap ## Ask the database and the cache of DB_* and REDIS_* whether they are fit
+	@$(PYTHON) -m local.servers exec -- $(PYTHON) -m doctor
+
 .PHONY: interleavings
 interleavings: bootstrap ## Explore every order of events of the cache protocol, ours and naive (minutes)
 	@$(PYTHON) -m tests.protocol.interleavings

@@ -19,6 +19,7 @@ from local.servers.server import HOST, Runner, Server, ServerError, start_on
 IMAGE = "mysql:8.4"
 CONTAINER_PORT = 3306
 DATABASE = "lending"
+ADMINISTRATOR = "administrator"
 USER = "lending"
 # Neither package starts a service. The client's has the program that initialises a data folder.
 APT_PACKAGES = (
@@ -34,18 +35,19 @@ OPTIONS = (
 )
 
 
-def start_mysql(folder: Path, port: int | None = None, *args: str) -> Server:
+def start_mysql(folder: Path, port: int | None = None, *args: str, password: str | None = None) -> Server:
     """Start a private MariaDB or MySQL on 127.0.0.1, about a second once the first one has been initialised.
 
     Args:
         folder: A folder of its own for data and log. Made if missing; data in it is used again, but not by a container.
         port: None takes a free one.
         args: Further options of the server, such as "--max-connections=5".
+        password: Of the application's account, where two servers stand for one that fails over; None makes one.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     own(folder)
     program = None if in_container() else find_mysql() or _install()
-    password = secrets.token_urlsafe(16)
+    password = password or secrets.token_urlsafe(16)
 
     def make(port: int) -> Server:
         environment = {
@@ -172,6 +174,10 @@ def _account_statements(password: str) -> list[str]:
         f"ALTER USER '{USER}'@'%' IDENTIFIED BY '{password}'",
         f"GRANT ALL ON `{DATABASE}%`.* TO '{USER}'@'%'",  # lending_test_gw0 and the like
         f"GRANT PROCESS ON *.* TO '{USER}'@'%'",  # tests look at transactions and locks
+        # Who may demote the server, as a failover does.
+        f"CREATE USER IF NOT EXISTS '{ADMINISTRATOR}'@'%' IDENTIFIED BY '{password}'",
+        f"ALTER USER '{ADMINISTRATOR}'@'%' IDENTIFIED BY '{password}'",
+        f"GRANT ALL ON *.* TO '{ADMINISTRATOR}'@'%' WITH GRANT OPTION",
     ]
 
 
