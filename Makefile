@@ -116,12 +116,13 @@ clean: ## Stop the servers; remove environments, servers' data and builds
 LOCK := uv pip compile --quiet --upgrade
 
 .PHONY: requirements
-requirements: ## Pin anew what the requirements*.in ask for (needs uv)
+requirements: ## Pin anew what the requirements*.in and package.json ask for (needs uv and npm)
 	$(LOCK) layers/common/requirements.in --output-file layers/common/requirements.txt
 	$(LOCK) requirements-dev.in --output-file requirements-dev.txt
 	$(LOCK) requirements-sam.in --output-file requirements-sam.txt
 	$(LOCK) requirements-checkov.in --output-file requirements-checkov.txt
 	$(LOCK) requirements-clients.in --output-file requirements-clients.txt
+	cd tests/clients && npm update --package-lock-only --omit-lockfile-registry-resolved --ignore-scripts --silent
 
 .PHONY: bootstrap bootstrap-sam bootstrap-checkov bootstrap-clients
 bootstrap:

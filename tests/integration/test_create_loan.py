@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -147,11 +148,21 @@ OTHER_ROLE = {
 }
 JWT = {"jwt": {"claims": {"iss": "https://issuer.example", "sub": "desk"}, "scopes": None}}
 OTHER_JWT = {"jwt": {"claims": {"iss": "https://issuer.example", "sub": "night"}, "scopes": None}}
+CLIENT = {"jwt": {"claims": {"iss": "https://issuer.example", "client_id": "batch"}, "scopes": None}}
+OTHER_CLIENT = {"jwt": {"claims": {"iss": "https://issuer.example", "client_id": "portal"}, "scopes": None}}
+IN_POOL = {"iam": {"userId": "AROAPOOL:CognitoIdentityCredentials", "cognitoIdentity": {"identityId": "eu-west-1:a"}}}
+OTHER_IN_POOL = {"iam": IN_POOL["iam"] | {"cognitoIdentity": {"identityId": "eu-west-1:b"}}}
+FEDERATED = {"iam": {"userId": "123456789012:bob"}}
+OTHER_FEDERATED = {"iam": {"userId": "123456789012:eve"}}
 
 
 @pytest.mark.parametrize(
     ("one", "other", "loans"),
-    [(IAM, IAM, 1), (IAM, SAME_ROLE, 1), (IAM, OTHER_ROLE, 2), (JWT, JWT, 1), (JWT, OTHER_JWT, 2), (IAM, JWT, 2)],
+    [
+        *[(IAM, IAM, 1), (IAM, SAME_ROLE, 1), (IAM, OTHER_ROLE, 2), (JWT, JWT, 1), (JWT, OTHER_JWT, 2), (IAM, JWT, 2)],
+        *[(CLIENT, CLIENT, 1), (CLIENT, OTHER_CLIENT, 2), (IN_POOL, IN_POOL, 1), (IN_POOL, OTHER_IN_POOL, 2)],
+        *[(FEDERATED, FEDERATED, 1), (FEDERATED, OTHER_FEDERATED, 2)],
+    ],
 )
 def test_a_key_is_its_callers_own(
     service: Service, database: Database, asha: int, one: dict[str, Any], other: dict[str, Any], loans: int
@@ -160,6 +171,39 @@ def test_a_key_is_its_callers_own(
     service.create(asha, key="k1", caller=other)
 
     assert loans_made(database) == loans
+
+
+@pytest.mark.parametrize(
+    ("header", "caller", "scope"),
+    [
+        ("k1", CLIENT, "jwt https://issuer.example None"),
+        ("k1", IN_POOL, "iam AROAPOOL"),
+        ("k1", FEDERATED, "iam 123456789012"),
+        ('"k1"', IAM, "iam AROAEXAMPLE"),
+        ("k1,k1", JWT, "jwt https://issuer.example desk"),
+    ],
+)
+@pytest.mark.parametrize("asked", [{}, UNAFFORDABLE], ids=["lent", "declined"])
+def test_a_key_that_an_earlier_release_stored_is_found(
+    service: Service,
+    database: Database,
+    asha: int,
+    header: str,
+    caller: dict[str, Any],
+    scope: str,
+    asked: dict[str, Any],
+) -> None:
+    """It knew fewer forms of keys and callers; a request from then that is repeated now lends once."""
+    first = service.create(asha, key=header, caller=caller, **asked)
+    stored = sha256(f"{scope}\n{header}".encode()).digest()
+    database.execute("UPDATE loans SET idempotency_key = %s WHERE idempotency_key IS NOT NULL", [stored])
+    database.execute("UPDATE declined_requests SET idempotency_key = %s", [stored])
+
+    again = service.create(asha, key=header, caller=caller, **asked)
+
+    assert again.body == first.body
+    assert again.headers["idempotency-replayed"] == "true"
+    assert loans_made(database) == (0 if asked else 1)
 
 
 @pytest.mark.parametrize("key", ["", "k" * 256, "k\u00e4se", "tab\there", "\x7f"])

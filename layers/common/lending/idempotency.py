@@ -43,13 +43,9 @@ def stored_keys(event: Event, header: str) -> tuple[bytes, ...]:
         KeyFormError: As normalised().
         UnknownCallerError: As principal_of().
     """
-    key = _digest(principal_of(event), normalised(header))
-    earlier = _digest(earlier_principal_of(event), header)
-    return (key,) if key == earlier else (key, earlier)
-
-
-def _digest(caller: str, key: str) -> bytes:
-    return sha256(f"{caller}\n{key}".encode()).digest()
+    key = f"{principal_of(event)}\n{normalised(header)}"
+    earlier = f"{earlier_principal_of(event)}\n{header}"
+    return tuple(sha256(form.encode()).digest() for form in dict.fromkeys((key, earlier)))
 
 
 def _unquoted(item: str) -> str:

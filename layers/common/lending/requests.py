@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from lending.caller import Event, principal_of, require_scope
 from lending.domain.installment import monthly_installment
 from lending.domain.loans import LoanApplication, LoanRequest
-from lending.idempotency import HEADER, KeyFormError, normalised, stored_keys
+from lending.idempotency import HEADER, KeyFormError, stored_keys
 from lending.request_errors import (
     BodyTooLargeError,
     ContentEncodingError,
@@ -79,15 +79,16 @@ def parse_loan_request(event: Event, request_id: str, required_scope: str | None
     _admit(event, required_scope)
     document = _document(_body(event))
     errors = _breaches(document, LOAN_REQUEST)
-    key = _header(event, HEADER)
-    if key is not None:
+    header = _header(event, HEADER)
+    keys: tuple[bytes, ...] = ()
+    if header is not None:
         try:
-            normalised(key)
+            keys = stored_keys(event, header)
         except KeyFormError as exc:
             errors.append(FieldError(HEADER, str(exc)))
     if errors:
         raise InvalidRequestError(errors)
-    return LoanRequest(_application(document), request_id, () if key is None else stored_keys(event, key))
+    return LoanRequest(_application(document), request_id, keys)
 
 
 def _admit(event: Event, required_scope: str | None) -> None:
@@ -116,16 +117,16 @@ def _breaches(document: Any, fields: Mapping[str, Field]) -> list[FieldError]:
         breach = _breach(document[name], field) if name in document else "is missing"
         if breach is not None:
             errors.append(FieldError(_pointer(name), breach))
-    if not errors and _costs_nothing(_application(document)):
+    if not errors and _costs_nothing(document):
         errors.append(FieldError("/loan_amount", TOO_SMALL))
     return errors
 
 
-def _costs_nothing(application: LoanApplication) -> bool:
+def _costs_nothing(document: Mapping[str, Decimal]) -> bool:
     """Return whether the installment rounds to 0.00 at the asked rate."""
-    amount, tenure = application.loan_amount, application.tenure
+    amount, tenure = document["loan_amount"], document["tenure"]
     # An installment is never less than its share of the amount: few need the whole formula.
-    return amount < tenure * CENT and monthly_installment(amount, application.interest_rate, tenure) == 0
+    return amount < tenure * CENT and monthly_installment(amount, document["interest_rate"], int(tenure)) == 0
 
 
 def _unknown_names(document: Mapping[str, Any], fields: Mapping[str, Field]) -> list[str]:
