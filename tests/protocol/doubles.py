@@ -198,6 +198,9 @@ class SteppedConnection(RedisConnection):
         self.delayed: list[Sequence[Any]] = []
         """Commands that the client has given up on and that have not arrived yet."""
 
+    def prepare(self) -> None:
+        """There is nothing to prepare."""
+
     def ask(self, *command: Any, wait: Wait) -> Any:
         fate = self._pace.wait("redis")
         self._redis.know(command, self._name)
