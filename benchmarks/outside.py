@@ -20,7 +20,8 @@ FIRST = 10_001
 READERS = 100
 """Customers whose score is cached and asked for, the first and the last changed among them."""
 LOANS = 10
-CHUNK = 10_000
+CHUNK = 1_000
+"""Of customers who are added one by one; the others are copies."""
 POLL_SECONDS = 0.01
 PROMISED_SECONDS, PROMISED_ROWS_PER_SECOND = 2, 20_000
 SETTLE_SECONDS = 3
@@ -34,6 +35,12 @@ TOO_LITTLE, PLENTY = 1, 9_000_000_000
 RAISE = "UPDATE customers SET monthly_salary = %s WHERE customer_id BETWEEN %s AND %s"
 INVALIDATE = """
 INSERT INTO cache_invalidations (customer_id) SELECT customer_id FROM customers WHERE customer_id BETWEEN %s AND %s
+"""
+COPY = """
+INSERT IGNORE INTO customers
+SELECT customer_id + %s, first_name, last_name, age, phone_number + %s, monthly_salary, approved_limit, current_debt,
+       on_hold
+  FROM customers WHERE customer_id BETWEEN %s AND %s
 """
 TRIGGERS, BY_HAND, NOBODY_TOLD = "triggers", "by hand, one row a customer", "nobody told"
 
@@ -80,11 +87,15 @@ def measure_section(stores: Stores, options: Options) -> Findings:
 
 
 def _fill(stores: Stores, customers: int) -> None:
-    """Add the customers, those with loans who will be asked for."""
-    asked = set(_readers(customers)) | set(_readers(max(1, customers // 10)))
-    for start in range(FIRST, FIRST + customers, CHUNK):
-        numbers = range(start, min(start + CHUNK, FIRST + customers))
-        stores.add_customers([(number, LOANS if number in asked else 0) for number in numbers])
+    """Add the customers; those who will be asked for with loans."""
+    asked = {*_readers(1), *_readers(max(1, customers // 10)), *_readers(customers)}
+    stores.add_customers([(number, LOANS) for number in sorted(asked)])
+    stores.add_customers([(number, 0) for number in range(FIRST, FIRST + min(CHUNK, customers)) if number not in asked])
+    there = CHUNK
+    while there < customers:
+        last = FIRST + min(there, customers - there) - 1
+        stores.database.execute(COPY, [there, there, FIRST, last])
+        there *= 2
     stores.database.execute("ANALYZE TABLE customers, loans")
 
 
