@@ -40,6 +40,7 @@ from lending.use_cases.create_loan import create_loan
 from lending.use_cases.refresh_cache import CacheRefresh
 from testkit.fakes import KEYSPACE, Customer, Loan, a_loan, credit_record
 from tests.protocol.doubles import (
+    AGES,
     PATIENCE,
     AtOnce,
     Fate,
@@ -313,7 +314,7 @@ class Run:
             scores=self._scene.protocol(actor.connection),
             today=TODAY,
             cache_use=CacheUse(),
-            seconds_left=lambda: 0.1 if in_haste and actor.has_committed else 10,
+            seconds_left=lambda: 0.1 if in_haste and actor.has_committed else 5 * AGES,
             pause=lambda seconds: self._pause(actor, seconds),
             patience=PATIENCE,
         )
