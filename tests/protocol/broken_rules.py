@@ -60,7 +60,7 @@ BROKEN_RULES = (
         SCRIPTS,
         "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end\nredis.call('SET'",
         "redis.call('SET'",
-        INTERLEAVINGS,
+        DOUBLES,
     ),
     BrokenRule(
         "a marker keeps readers from taking the lease",

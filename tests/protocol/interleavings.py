@@ -89,7 +89,7 @@ Faults = tuple[Fault, ...]
 ALONE: list[Faults] = [(), *[(fault,) for fault in Fault]]
 """Every fault by itself, and none."""
 TWO_AT_ONCE: list[Faults] = [(Fault.KILL, Fault.COMMAND)]
-CASTS = ("wrr", "wwr", "wpr", "wrf", "osr", "wosr", "osfr")
+CASTS = ("wrr", "wwr", "wpr", "wrf", "osr", "osf", "wos")
 """Who acts in each exploration; the letters are explained at Scene."""
 
 
