@@ -140,7 +140,11 @@ BROKEN_RULES = (
         DEMOTED,
     ),
     BrokenRule(
-        "a profile ends with the day it is valid through", DOCUMENT, "today <= profile.valid_through", "True", CACHING
+        "a profile ends with the day it is valid through",
+        DOCUMENT,
+        " <= profile.valid_through else None",
+        " else None",
+        CACHING,
     ),
     BrokenRule(
         "another database's document is a miss",
