@@ -47,8 +47,15 @@ def proxy(database: Database) -> Iterator[Proxy]:
 
 
 @pytest.fixture
-def service(service: Service, database: Database, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
+def service(
+    service: Service,
+    database: Database,
+    proxy: Proxy,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> Iterator[Service]:
     """The handlers behind the proxy, with a kept connection."""
+    caplog.set_level(logging.CRITICAL, logger=logger.name)  # hundreds of tracebacks take seconds
     for customer_id in (ASHA, BIRGIT):
         database.add_customer(customer_id, SALARIED, [a_loan()] * 3)
     monkeypatch.setattr(wiring, "pause", lambda _: None)
