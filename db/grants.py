@@ -6,7 +6,6 @@ from typing import NamedTuple
 from db.connection import Query
 
 GRANT = re.compile(r"GRANT (?P<privileges>.+?) ON (?P<database>`(?:[^`]|``)+`|\*)\.(?P<table>`(?:[^`]|``)+`|\*) TO ")
-COLUMNS = re.compile(r" ?\([^)]*\)")
 ROLE_OF_MYSQL = "`@`"
 """MySQL names a role like an account; MariaDB does not, and shows its grants unasked."""
 
@@ -46,8 +45,8 @@ def read_grants(lines: list[str], database: str) -> Grants:
         grant = GRANT.match(line)
         if grant is None:
             continue  # of a role, a proxy, a routine
-        # With a list of columns it is a right to these alone.
-        given = {one for one in re.split(r", ?(?![^(]*\))", grant["privileges"]) if not COLUMNS.search(one)}
+        # "SELECT (phone_number)" is no SELECT: a right to these columns alone.
+        given = set(re.split(r", ?(?![^(]*\))", grant["privileges"]))
         if grant["database"] == "*":
             everywhere |= given
         elif grant["table"] == "*":

@@ -78,6 +78,7 @@ class Proxy:
         self._mode = _Mode()
         self._thawed = threading.Event()
         self._relays: dict[socket.socket, threading.Thread] = {}
+        self._forgotten: set[socket.socket] = set()
         self._listening = False
         self._listener = _bound(0)
         self.port: int = self._listener.getsockname()[1]
@@ -117,6 +118,10 @@ class Proxy:
     def lead_new_to(self, host: str, port: int) -> None:
         """Lead new connections to another server; those that are open stay where they are."""
         self._server = (host, port)
+
+    def forget_flows(self) -> None:
+        """Swallow whatever comes by the connections that are open, as a firewall does; new ones pass."""
+        self._forgotten |= set(self._relays)
 
     def close(self) -> None:
         """Reset the open connections and stop listening."""
@@ -158,6 +163,7 @@ class Proxy:
                 for end in (client, server):
                     end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # no delay but the one asked for
                 self._relay(client, server)
+        self._forgotten.discard(client)
         del self._relays[client]
 
     def _relay(self, client: socket.socket, server: socket.socket) -> None:
@@ -188,6 +194,8 @@ class Proxy:
                     return
 
     def _pass_request(self, piece: bytes, client: socket.socket, server: socket.socket) -> Action:
+        if client in self._forgotten:
+            return Action.DROP
         fate = self._mode.garbage if self._mode.garbage is not None else self.on_request(piece)
         if isinstance(fate, bytes):
             client.sendall(fate)

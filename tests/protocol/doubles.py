@@ -35,7 +35,9 @@ from lending.ports import (
 )
 from testkit.fakes import FakeLoanStore, FakeTransaction
 
-PATIENCE = Patience()
+AGES = 1_000.0
+PATIENCE = Patience(cache_total=AGES, time_to_answer=2 * AGES, time_to_commit=3 * AGES, time_to_begin=4 * AGES)
+"""Real time passes between the steps of a run, as much as a busy machine takes. It must decide nothing."""
 
 
 class Fate(Enum):

@@ -38,8 +38,9 @@ from lending.use_cases.cache_use import CacheUse
 from lending.use_cases.check_eligibility import check_eligibility
 from lending.use_cases.create_loan import create_loan
 from lending.use_cases.refresh_cache import CacheRefresh
-from testkit.fakes import KEYSPACE, Customer, a_loan, credit_record
+from testkit.fakes import KEYSPACE, Customer, Loan, a_loan, credit_record
 from tests.protocol.doubles import (
+    AGES,
     PATIENCE,
     AtOnce,
     Fate,
@@ -60,11 +61,13 @@ RICH = Customer(monthly_salary=Decimal(9000000), approved_limit=Decimal(90000000
 APPLICATION = LoanApplication(CUSTOMER_ID, Decimal(100000), Decimal(12), 12)
 """The application in every request."""
 IDEMPOTENCY_KEY = b"key"
+EMIS_AFTER_CHANGE = 10
+"""What another system changes the first loan's punctual installments to."""
 
 FORGOTTEN_WRITES = 3
 """How many of its latest writes a failover of Redis may forget."""
 
-Protocol = Callable[[Any], ScoreCache]
+Protocol = partial[RedisScoreCache] | partial[NaiveScoreCache]
 OURS: Protocol = partial(RedisScoreCache, keyspace=KEYSPACE, patience=PATIENCE)
 NAIVE: Protocol = partial(NaiveScoreCache, keyspace=KEYSPACE, patience=PATIENCE)
 
@@ -86,7 +89,7 @@ Faults = tuple[Fault, ...]
 ALONE: list[Faults] = [(), *[(fault,) for fault in Fault]]
 """Every fault by itself, and none."""
 TWO_AT_ONCE: list[Faults] = [(Fault.KILL, Fault.COMMAND)]
-CASTS = ("wrr", "wwr", "wpr", "wrf", "osr", "wosr", "osfr")
+CASTS = ("wrr", "wwr", "wpr", "wrf", "osr", "osf", "wos")
 """Who acts in each exploration; the letters are explained at Scene."""
 
 
@@ -97,13 +100,21 @@ def _score_of(loans: int, changes: int) -> int:
     return assess(record, TODAY).credit_score
 
 
-def _first_loan(changes: int) -> Any:
-    return a_loan(emis_paid_on_time=12 - 2 * changes)
+def _first_loan(changes: int) -> Loan:
+    return a_loan(emis_paid_on_time=EMIS_AFTER_CHANGE) if changes else a_loan()
 
 
-LOANS_BEHIND = {_score_of(loans, 0): loans for loans in range(3)}
-"""The number of new loans behind each score, where no other system writes. Each number has its own score."""
-ALL_LOANS_BEHIND = {_score_of(loans, changes): loans for loans, changes in product(range(3), range(2))}
+class Behind(NamedTuple):
+    """What a score has seen."""
+
+    loans: int
+    """New loans of this service."""
+    changes: int
+    """Changes by another system."""
+
+
+BEHIND = {_score_of(*behind): behind for behind in map(Behind._make, product(range(3), range(2)))}
+"""Each state of the customer has its own score."""
 
 
 class Killed(BaseException):
@@ -145,7 +156,7 @@ class Actor(Pace):
     @property
     def is_stale(self) -> bool:
         """Whether this reader saw a score that is older than promised."""
-        return self.score is not None and ALL_LOANS_BEHIND[self.score] < self.must_see
+        return self.score is not None and BEHIND[self.score].loans < self.must_see
 
     @property
     def has_committed(self) -> bool:
@@ -227,7 +238,7 @@ class Run:
         """Return the promises that were broken, after everything has come to rest."""
         last = SteppedConnection(self.redis, AtOnce())
         seen = self._check(self._scene.protocol(last), SteppedStore(self.store, AtOnce()))
-        stale = ALL_LOANS_BEHIND[seen] < len(self.answered) or any(actor.is_stale for actor in self._actors)
+        stale = BEHIND[seen].loans < len(self.answered) or any(actor.is_stale for actor in self._actors)
         self._come_to_rest()
         entry = from_document(self.redis.values.get(KEY, b""), CUSTOMER_ID, TODAY, KEYSPACE.mark)
         true = assess(self.store.credit_record(CUSTOMER_ID, TODAY).record, TODAY)
@@ -303,7 +314,7 @@ class Run:
             scores=self._scene.protocol(actor.connection),
             today=TODAY,
             cache_use=CacheUse(),
-            seconds_left=lambda: 0.1 if in_haste and actor.has_committed else 10,
+            seconds_left=lambda: 0.1 if in_haste and actor.has_committed else 5 * AGES,
             pause=lambda seconds: self._pause(actor, seconds),
             patience=PATIENCE,
         )
@@ -317,11 +328,11 @@ class Run:
 
     def _update(self, actor: Actor) -> None:
         actor.wait("update", lambda: self.store.demoted is None)
-        self.store.update_loan(CUSTOMER_ID, emis_paid_on_time=_first_loan(1).emis_paid_on_time)
+        self.store.update_loan(CUSTOMER_ID, emis_paid_on_time=EMIS_AFTER_CHANGE)
 
     def _sweep(self, actor: Actor) -> None:
         """Sweep twice, for both passes."""
-        if self._scene.protocol is NAIVE:
+        if self._scene.protocol.func is NaiveScoreCache:
             return
         for _ in range(2):
             with suppress(CacheAwayError):
@@ -336,7 +347,7 @@ class Run:
 
     def _come_to_rest(self) -> None:
         """Sweep until nothing is left to be swept."""
-        if self._scene.protocol is NAIVE:
+        if self._scene.protocol.func is NaiveScoreCache:
             return
         self.store.second_pass_is_due = True
         connection = SteppedConnection(self.redis, AtOnce())

@@ -86,11 +86,11 @@ class MySQLOutbox(Outbox):
         }
         with self._connection.transaction() as transaction:
             rows = transaction.execute(NEVER_SWEPT, due).fetchall()
+            if not rows:
+                rows = transaction.execute(SWEPT_ONCE, due).fetchall()
             if start_over:
                 taken = clock.seconds_since(self._position.since)
                 self._position.good_for = max(START_OVER_SECONDS, taken / START_OVER_SHARE)
-            if not rows:
-                rows = transaction.execute(SWEPT_ONCE, due).fetchall()
             yield MySQLInvalidationBatch(transaction, rows, self._position)
 
     @override
