@@ -297,19 +297,20 @@ BROKEN_RULES = (
     BrokenRule(
         "a sweep takes what was never swept first",
         OUTBOX,
-        "MySQLInvalidationBatch(transaction, NEVER_SWEPT, NOTE_SWEPT, due)\n            if not batch.rows:\n"
-        "                batch = MySQLInvalidationBatch(transaction, SWEPT_ONCE, FORGET, due)",
-        "MySQLInvalidationBatch(transaction, SWEPT_ONCE, FORGET, due)\n            if not batch.rows:\n"
-        "                batch = MySQLInvalidationBatch(transaction, NEVER_SWEPT, NOTE_SWEPT, due)",
+        "execute(NEVER_SWEPT, due).fetchall()\n            if not rows:\n"
+        "                rows = transaction.execute(SWEPT_ONCE, due)",
+        "execute(SWEPT_ONCE, due).fetchall()\n            if not rows:\n"
+        "                rows = transaction.execute(NEVER_SWEPT, due)",
         DOUBLES,
     ),
     BrokenRule(
-        "a row is swept twice",
+        "a sweep starts over for low numbers that are committed late",
         OUTBOX,
-        "MySQLInvalidationBatch(transaction, NEVER_SWEPT, NOTE_SWEPT, due)",
-        "MySQLInvalidationBatch(transaction, NEVER_SWEPT, FORGET, due)",
+        "if start_over := clock.seconds_since(self._position.since) >= self._position.good_for:",
+        "if start_over := False:",
         REFRESHED,
     ),
+    BrokenRule("a row is swept twice", OUTBOX, "execute(NOTE_SWEPT,", "execute(FORGET,", REFRESHED),
     BrokenRule(
         "time passes before the second pass",
         OUTBOX,
