@@ -13,6 +13,7 @@ SECTIONS = {
     "cold": "Cold: from the start of a process to its first answer",
     "emulator": "Emulator: through AWS's runtime over HTTP",
     "scale": "Scale: a large database",
+    "outside": "Outside: another system's UPDATE",
     "load": "Load: the local front under many requests",
 }
 """The module of each section, and its title."""

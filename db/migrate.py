@@ -10,7 +10,7 @@ import hashlib
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,8 +18,11 @@ from typing import TYPE_CHECKING
 import pymysql
 from pymysql.constants import ER
 
-from db.connection import connect, why_none
+from db.findings import Finding, Verdict
+from db.grants import grants
+from db.server_checks import BEFORE_ANY_MIGRATION, may_make_triggers
 from lending.adapters.logins import LoginUnavailableError
+from lending.adapters.mysql_jobs import Query, connect, query_on, why_none
 from lending.config import InvalidSettingError, Settings
 
 if TYPE_CHECKING:
@@ -40,6 +43,8 @@ CREATE TABLE IF NOT EXISTS schema_migrations (
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4
 """
 
+FINISHED = "SELECT version, name, checksum FROM schema_migrations WHERE finished_at IS NOT NULL ORDER BY version"
+
 # What the servers say to DDL that has been done already.
 DONE_BEFORE = {
     ER.TABLE_EXISTS_ERROR,
@@ -49,14 +54,7 @@ DONE_BEFORE = {
     3822,  # MySQL: a check constraint of this name exists
     ER.TRG_ALREADY_EXISTS,
 }
-
-
-NO_TRIGGERS_BESIDE_A_BINARY_LOG = 1419
-NO_TRIGGERS = (
-    "this account may not make triggers while the server writes a binary log: set log_bin_trust_function_creators = 1 "
-    "(on RDS in the parameter group), or migrate with an account that has SUPER"
-)
-NEEDS_TRIGGER = "this account needs the TRIGGER privilege on the database: GRANT TRIGGER ON its tables to it"
+TRIGGER = re.compile(r"CREATE TRIGGER (\w+) \w+ \w+ ON (\w+)").match
 
 
 class MigrationError(Exception):
@@ -73,18 +71,64 @@ def migrate(connection: "pymysql.Connection[Cursor]", folder: Path = FOLDER) -> 
     Two runs at the same time wait for each other.
 
     Raises:
-        MigrationError: An applied file was edited or is gone, or a statement fails.
+        MigrationError: The server is not fit, an applied file was edited or is gone, or a statement fails.
     """
+    query = query_on(connection)
     with _alone(connection):
-        _refuse_statement_binlog(connection)
-        with connection.cursor() as cursor:
-            cursor.execute(HISTORY)
-        _refuse_rewritten_history(connection, folder)
-        return [path.stem for path in sorted(folder.glob("[0-9]*.sql")) if _apply(connection, path)]
+        for check in BEFORE_ANY_MIGRATION:
+            _refuse_if_failed(check(query))
+        query(HISTORY)
+        to_apply = outstanding(query, folder)
+        _refuse_if_no_triggers_may_be_made(query, to_apply)
+        for path in to_apply:
+            _apply(connection, path)
+        return [path.stem for path in to_apply]
 
 
-def _apply(connection: "pymysql.Connection[Cursor]", path: Path) -> bool:
-    """Apply the rest of one migration; return whether there was any."""
+def outstanding(query: Query, folder: Path = FOLDER) -> list[Path]:
+    """Return the migrations that the database has not had to their end.
+
+    Raises:
+        MigrationError: An applied file was edited, or two have the same number.
+        UnknownMigrationError: The database has had one that is not here.
+    """
+    files: dict[int, Path] = {}
+    for path in sorted(folder.glob("[0-9]*.sql")):
+        if _version(path) in files:
+            raise MigrationError(f"{path.name} and {files[_version(path)].name} have the same number")
+        files[_version(path)] = path
+    # An unfinished file may be mended, but not before the statement that failed; its author knows.
+    for version, name, checksum in query(FINISHED):
+        if version not in files:
+            raise UnknownMigrationError(f"the database has had {name}, which this version does not know")
+        path = files.pop(version)
+        if _checksum(path) != checksum:
+            raise MigrationError(f"{path.name} was edited after it had been applied; add a new one instead")
+    return list(files.values())
+
+
+def triggers_of(path: Path) -> list[tuple[str, str]]:
+    """Return the name and the table of each trigger that a migration makes."""
+    made = [TRIGGER(statement) for statement in _statements(path)]
+    return [(each[1], each[2]) for each in made if each]
+
+
+def _refuse_if_failed(finding: Finding) -> None:
+    if finding.verdict is Verdict.FAILED:
+        raise MigrationError(f"{finding.found}: {finding.to_do}")
+
+
+def _refuse_if_no_triggers_may_be_made(query: Query, to_apply: Sequence[Path]) -> None:
+    """Say it before a long ALTER TABLE rather than after it."""
+    tables = {table for path in to_apply for _, table in triggers_of(path)}
+    if tables:
+        granted = grants(query)
+        for table in sorted(tables):
+            _refuse_if_failed(may_make_triggers(query, granted, table))
+
+
+def _apply(connection: "pymysql.Connection[Cursor]", path: Path) -> None:
+    """Apply what is left of one migration."""
     version = _version(path)
     with connection.cursor() as cursor:
         cursor.execute(
@@ -92,13 +136,8 @@ def _apply(connection: "pymysql.Connection[Cursor]", path: Path) -> bool:
             (version, path.stem, _checksum(path)),
         )
         connection.commit()
-        cursor.execute(
-            "SELECT statements_begun, statements_done, finished_at FROM schema_migrations WHERE version = %s",
-            (version,),
-        )
-        ((begun, done, finished_at),) = cursor.fetchall()
-        if finished_at is not None:
-            return False
+        cursor.execute("SELECT statements_begun, statements_done FROM schema_migrations WHERE version = %s", (version,))
+        ((begun, done),) = cursor.fetchall()
         for number, statement in enumerate(_statements(path)[done:], start=done + 1):
             cursor.execute("UPDATE schema_migrations SET statements_begun = %s WHERE version = %s", (number, version))
             connection.commit()
@@ -107,7 +146,7 @@ def _apply(connection: "pymysql.Connection[Cursor]", path: Path) -> bool:
                 cursor.execute(statement)
             except pymysql.MySQLError as exc:
                 if number > begun or exc.args[0] not in DONE_BEFORE:
-                    raise MigrationError(f"{path.name}, statement {number}: {_why(exc)}") from exc
+                    raise MigrationError(f"{path.name}, statement {number}: {exc.args[-1]}") from exc
             cursor.execute("UPDATE schema_migrations SET statements_done = %s WHERE version = %s", (number, version))
             connection.commit()
         # The checksum again, because somebody may have corrected a file that broke off.
@@ -116,44 +155,6 @@ def _apply(connection: "pymysql.Connection[Cursor]", path: Path) -> bool:
             (_checksum(path), version),
         )
         connection.commit()
-    return True
-
-
-def _why(exc: pymysql.MySQLError) -> str:
-    """Return the failure of a statement in words that say what to do."""
-    code, message = exc.args[0], str(exc.args[-1])
-    if code == NO_TRIGGERS_BESIDE_A_BINARY_LOG:
-        return NO_TRIGGERS
-    if code == ER.TABLEACCESS_DENIED_ERROR and message.startswith("TRIGGER command"):
-        return NEEDS_TRIGGER
-    return message
-
-
-def _refuse_statement_binlog(connection: "pymysql.Connection[Cursor]") -> None:
-    """Refuse a server on which every loan would fail (1665): READ COMMITTED cannot be logged by statement."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT @@global.log_bin, @@global.binlog_format")
-        ((log_bin, binlog_format),) = cursor.fetchall()
-    if log_bin and binlog_format == "STATEMENT":
-        raise MigrationError("the server has binlog_format=STATEMENT, with which no loan can be made: set ROW or MIXED")
-
-
-def _refuse_rewritten_history(connection: "pymysql.Connection[Cursor]", folder: Path) -> None:
-    files: dict[int, Path] = {}
-    for path in sorted(folder.glob("[0-9]*.sql")):
-        if _version(path) in files:
-            raise MigrationError(f"{path.name} and {files[_version(path)].name} have the same number")
-        files[_version(path)] = path
-    with connection.cursor() as cursor:
-        # Its author may correct an unfinished file, but only from the statement that failed.
-        cursor.execute("SELECT version, name, checksum FROM schema_migrations WHERE finished_at IS NOT NULL")
-        for version, name, checksum in cursor.fetchall():
-            if version not in files:
-                raise UnknownMigrationError(f"the database has had {name}, which this version does not know")
-            if _checksum(files[version]) != checksum:
-                raise MigrationError(
-                    f"{files[version].name} was edited after it had been applied; add a new one instead"
-                )
 
 
 @contextmanager

@@ -1,123 +1,149 @@
-"""From the cells of one line to a customer or a loan within the bounds of the schema."""
+"""The rows of a batch: those that can be taken, with typed values, and those that cannot, with all their faults."""
 
-import re
-from collections.abc import Sequence
-from datetime import date
-from decimal import Decimal
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from operator import gt
+from typing import NamedTuple
 
-from importer.errors import Reason, RejectedRowError
-from importer.portfolio import Customer, Loan, status_by_date
+from importer.columns import Kind
+from importer.reading.csv_file import Record
+from importer.reading.table import Batch
+from importer.values.cells import Memory, Value
+from importer.values.faults import Cut, Fault, Reason, Rounded, Unreadable
 
-MAX_CUSTOMER_ID = 2**32 - 1
-MAX_LOAN_ID = 2**53 - 1
-"""New loans are numbered on from the highest id: beyond this JSON readers would round them."""
-MAX_AGE = 255
-MAX_MONEY = Decimal("9999999999.99")
-MAX_TENURE = 65535
-MAX_RATE_PCT = Decimal(100)
-MAX_NAME_LENGTH = 100
-FIRST_DATE = date(1000, 1, 1)
-"""MySQL supports none before."""
-STATUSES = ("APPROVED", "PENDING", "PAID")
-
-CENT = Decimal("0.01")
-ZERO = Decimal(0)
-
-WHOLE_NUMBER = re.compile(r"-?[0-9]{1,20}")
-# Zeros may follow the cents: some databases export money with four decimals.
-MONEY = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,2}0*)?")
-DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-PHONE_NUMBER = re.compile(r"\+?[0-9]{1,15}")
+EXAMPLES = 5
+"""Lines named of what was kept only in part."""
 
 
-def parse_customer(cells: Sequence[str]) -> Customer:
-    """Return the customer whose cells these are, in the order of Customer; an empty current_debt is None.
+class RejectedRow(NamedTuple):
+    """A row with faults."""
 
-    Raises:
-        RejectedRowError: The schema would not have it.
-    """
-    customer_id, first_name, last_name, age, phone_number, monthly_salary, approved_limit, current_debt = cells
-    return Customer(
-        customer_id=_whole("customer_id", customer_id, 1, MAX_CUSTOMER_ID),
-        first_name=_name("first_name", first_name),
-        last_name=_name("last_name", last_name),
-        age=_whole("age", age, 0, MAX_AGE),
-        phone_number=_phone_number(phone_number),
-        monthly_salary=_amount("monthly_salary", monthly_salary, ZERO, MAX_MONEY),
-        approved_limit=_amount("approved_limit", approved_limit, ZERO, MAX_MONEY),
-        current_debt=_amount("current_debt", current_debt, ZERO, MAX_MONEY) if current_debt else None,
-    )
+    line: int
+    values: Sequence[Value]
+    cells: Sequence[str]
+    """What could be read in the importer's own form, the rest as it stands in the file."""
+    faults: list[Fault]
 
 
-def parse_loan(cells: Sequence[str], today: date) -> Loan:
-    """Return the loan whose cells these are, in the order of Loan; an empty status follows from end_date and today.
+class Rows(NamedTuple):
+    """A batch, read."""
 
-    Raises:
-        RejectedRowError: The schema would not have it.
-    """
-    customer_id, loan_id, amount, tenure, rate, repayment, emis_paid_on_time, start_date, end_date, status = cells
-    start, end = _date("start_date", start_date), _date("end_date", end_date)
-    loan = Loan(
-        customer_id=_whole("customer_id", customer_id, 1, MAX_CUSTOMER_ID),
-        loan_id=_whole("loan_id", loan_id, 1, MAX_LOAN_ID),
-        loan_amount=_amount("loan_amount", amount, CENT, MAX_MONEY),
-        tenure=_whole("tenure", tenure, 1, MAX_TENURE),
-        interest_rate=_amount("interest_rate", rate, ZERO, MAX_RATE_PCT),
-        monthly_repayment=_amount("monthly_repayment", repayment, ZERO, MAX_MONEY),
-        emis_paid_on_time=_whole("emis_paid_on_time", emis_paid_on_time, 0, MAX_TENURE),
-        start_date=start,
-        end_date=end,
-        status=_status(status) if status else status_by_date(end, today),
-    )
-    if loan.end_date < loan.start_date:
-        raise RejectedRowError(Reason.END_BEFORE_START, f"ends {loan.end_date}, starts {loan.start_date}")
-    if loan.emis_paid_on_time > loan.tenure:
-        raise RejectedRowError(Reason.PAID_MORE_THAN_TENURE, f"{loan.emis_paid_on_time} paid of {loan.tenure}")
-    return loan
+    lines: list[int]
+    columns: list[list[Value]]
+    """Of the rows that can be taken; no faults among them."""
+    rejected: list[RejectedRow]
 
 
-def _whole(column: str, text: str, lowest: int, highest: int) -> int:
-    if not WHOLE_NUMBER.fullmatch(text):
-        raise RejectedRowError(Reason.BAD_NUMBER, f"{column}: {text!r} is not a whole number")
-    number = int(text)
-    if not lowest <= number <= highest:
-        raise RejectedRowError(Reason.OUT_OF_RANGE, f"{column}: {text} is not from {lowest} to {highest}")
-    return number
+@dataclass
+class Losses:
+    """Counts what was kept only in part, in columns that no rule reads and of amounts beyond the cent."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, list[int]] = field(default_factory=dict)
+
+    def note(self, what: str, lines: Sequence[int]) -> None:
+        """Count these lines."""
+        self.counts[what] += len(lines)
+        known = self.examples.setdefault(what, [])
+        known += lines[: EXAMPLES - len(known)]
+
+    def __str__(self) -> str:
+        """Return a line for each."""
+        return "\n".join(
+            f"{what}: {count} (line{'s' * (count > 1)} {', '.join(map(str, self.examples[what]))}"
+            f"{', ...' * (count > EXAMPLES)})"
+            for what, count in self.counts.items()
+        )
 
 
-def _amount(column: str, text: str, lowest: Decimal, highest: Decimal) -> Decimal:
-    if not MONEY.fullmatch(text):
-        raise RejectedRowError(Reason.BAD_NUMBER, f"{column}: {text!r} is not a number with at most 2 decimals")
-    number = Decimal(text)
-    if not lowest <= number <= highest:
-        raise RejectedRowError(Reason.OUT_OF_RANGE, f"{column}: {text} is not from {lowest} to {highest}")
-    return number
+class RowReader:
+    """Reads the batches of one table."""
 
+    def __init__(self, kind: Kind, memories: Sequence[Memory], losses: Losses) -> None:
+        """Take how each column is read, and where to count what is lost."""
+        self._kind = kind
+        self._memories = memories
+        self._losses = losses
+        self._names = [column.name for column in kind.columns]
 
-def _date(column: str, text: str) -> date:
-    try:
-        # fromisoformat alone would take other forms as well, such as 2026-W48-1.
-        day = date.fromisoformat(text) if DATE.fullmatch(text) else None
-    except ValueError:
-        day = None
-    if day is None or day < FIRST_DATE:
-        raise RejectedRowError(Reason.BAD_DATE, f"{column}: {text!r} is not a date as 2026-11-23")
-    return day
+    def read(self, batch: Batch) -> Rows:
+        """Return the rows of a batch."""
+        lines = list(batch.lines)
+        columns = [
+            list(map(memory.__getitem__, texts)) for memory, texts in zip(self._memories, batch.columns, strict=True)
+        ]
+        kinds = [set(map(type, values)) for values in columns]
+        for at, types in enumerate(kinds):
+            if not types.isdisjoint((Unreadable, Rounded, Cut)):
+                columns[at] = self._kept(self._names[at], columns[at], lines)
+        rejected = [self._ragged(row) for row in batch.ragged]
+        if any(Fault in types for types in kinds) or self._contradicts(columns):
+            columns, faulty = self._sorted_out(lines, columns, batch.columns)
+            rejected += faulty
+            bad = {row.line for row in faulty}
+            lines = [line for line in lines if line not in bad]
+        return Rows(lines, columns, rejected)
 
+    def _kept(self, name: str, values: list[Value], lines: Sequence[int]) -> list[Value]:
+        for kind, what in ((Unreadable, "not readable, left out"), (Rounded, "rounded to cents"), (Cut, "cut")):
+            found = [line for line, value in zip(lines, values, strict=True) if type(value) is kind]
+            if found:
+                self._losses.note(f"{name} {what}", found)
+        return [None if type(value) is Unreadable else value for value in values]
 
-def _name(column: str, text: str) -> str:
-    if not 1 <= len(text) <= MAX_NAME_LENGTH:
-        raise RejectedRowError(Reason.BAD_NAME, f"{column}: {len(text)} characters, not 1 to {MAX_NAME_LENGTH}")
-    return text
+    def _contradicts(self, columns: Sequence[Sequence[Value]]) -> bool:
+        """Tell whether any row contradicts itself, where no cell has a fault."""
+        if self._kind.name == "customers":
+            return False
+        of: Callable[[str], Sequence[Value]] = lambda name: columns[self._names.index(name)]  # noqa: E731
+        nameless = any(
+            external is None and ours is None
+            for external, ours in zip(of("external_loan_id"), of("lending_loan_id"), strict=True)
+        )
+        return (
+            nameless
+            or any(map(gt, of("emis_paid_on_time"), of("tenure")))  # type: ignore[arg-type] # whole numbers all
+            or any(map(gt, of("start_date"), of("end_date")))  # type: ignore[arg-type] # texts all
+        )
 
+    def _sorted_out(
+        self, lines: Sequence[int], columns: Sequence[Sequence[Value]], texts: Sequence[Sequence[str]]
+    ) -> tuple[list[list[Value]], list[RejectedRow]]:
+        good: list[Sequence[Value]] = []
+        faulty: list[RejectedRow] = []
+        rows = zip(lines, zip(*columns, strict=True), zip(*texts, strict=True), strict=True)
+        for line, values, cells in rows:
+            faults = [value for value in values if type(value) is Fault] + self._contradictions(values)
+            if faults:
+                kept = [
+                    cell if value is None or type(value) is Fault else str(value)
+                    for value, cell in zip(values, cells, strict=True)
+                ]
+                faulty.append(RejectedRow(line, values, kept, faults))
+            else:
+                good.append(values)
+        return [list(values) for values in zip(*good, strict=True)] or [[] for _ in columns], faulty
 
-def _phone_number(text: str) -> str:
-    if not PHONE_NUMBER.fullmatch(text):
-        raise RejectedRowError(Reason.BAD_PHONE_NUMBER, f"phone_number: {text!r} is not a number of at most 15 digits")
-    return text
+    def _contradictions(self, values: Sequence[Value]) -> list[Fault]:
+        if self._kind.name == "customers":
+            return []
+        row = dict(zip(self._names, values, strict=True))
+        faults: list[Fault] = []
+        if row["external_loan_id"] is None and row["lending_loan_id"] is None:
+            faults.append(Fault(Reason.MISSING, "external_loan_id is empty"))
+        paid, tenure = row["emis_paid_on_time"], row["tenure"]
+        if isinstance(paid, int) and isinstance(tenure, int) and paid > tenure:
+            faults.append(Fault(Reason.PAID_MORE_THAN_TENURE, f"{paid} paid of {tenure}"))
+        start, end = row["start_date"], row["end_date"]
+        if isinstance(start, str) and isinstance(end, str) and start > end:
+            faults.append(Fault(Reason.END_BEFORE_START, f"ends {end}, starts {start}"))
+        return faults
 
-
-def _status(text: str) -> str:
-    if text not in STATUSES:
-        raise RejectedRowError(Reason.BAD_STATUS, f"status: {text!r} is none of {', '.join(STATUSES)}")
-    return text
+    def _ragged(self, row: Record) -> RejectedRow:
+        line, cells = row
+        width = len(self._names)
+        fault = Fault(
+            Reason.WRONG_NUMBER_OF_FIELDS, f"{len(cells)} cells, unlike the first row: {' | '.join(cells)[:200]}"
+        )
+        return RejectedRow(line, [None] * width, (cells + [""] * width)[:width], [fault])

@@ -28,5 +28,5 @@ def drop_void_scores(today: date) -> None:
     except (CacheAwayError, StoreUnavailableError, KeyboardInterrupt) as exc:
         raise ScoresNotDroppedError(
             f"The import stands, but scores from before it are still cached ({exc or 'interrupted'}). The next "
-            "refresh_cache drops them, every minute where it is scheduled; here: make refresh."
+            "refresh_cache drops them, within seconds where it is scheduled; here: make refresh."
         ) from exc

@@ -39,7 +39,7 @@ class Database:
 
     def clear(self) -> None:
         """Empty the tables."""
-        for table in ("declined_requests", "loans", "customers", "cache_invalidations"):
+        for table in ("declined_requests", "loans", "customers", "import_holds", "cache_invalidations"):
             self.execute(f"DELETE FROM {table}")  # noqa: S608 - the last empties what the triggers wrote
 
     def add_customer(self, customer_id: int, customer: Customer, loans: Sequence[Loan] = ()) -> None:
@@ -58,10 +58,15 @@ class Database:
         self.execute("SET @cache_invalidations_by_hand = NULL")
 
 
+def name_for(mysql_environment: Mapping[str, str], purpose: str) -> str:
+    """Return the name of this process's database for a purpose."""
+    return f"{mysql_environment['DB_NAME']}_{purpose}_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
+
+
 @contextmanager
 def own_database(mysql_environment: dict[str, str], purpose: str) -> Iterator[Database]:
     """Make a new, empty database of this process for a purpose, and drop it at the end."""
-    name = f"{mysql_environment['DB_NAME']}_{purpose}_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
+    name = name_for(mysql_environment, purpose)
     with connect(mysql_environment) as server, server.cursor() as cursor:
         cursor.execute(f"DROP DATABASE IF EXISTS {name}")
         cursor.execute(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")

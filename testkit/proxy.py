@@ -5,6 +5,7 @@ import socket
 import struct
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import Self
 HOST = "127.0.0.1"
 CHUNK_BYTES = 65_536
 POLL_SECONDS = 0.02
+FAREWELL_SECONDS = 0.3
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER: on, for 0 seconds
 
 
@@ -32,7 +34,9 @@ class Action(Enum):
     """For a request: the server gets it, and the connection is reset when its reply arrives."""
 
 
-Hook = Callable[[bytes], Action]
+Fate = Action | bytes
+"""Bytes stand in for the piece: the client gets them, and for a request the server gets nothing."""
+Hook = Callable[[bytes], Fate]
 
 FATE_OF_REPLY = {Action.DROP_REPLY: Action.DROP, Action.CUT_REPLY: Action.CUT}
 
@@ -50,6 +54,15 @@ class _Mode:
     cut_after_bytes: int | None = None
 
 
+@dataclass(frozen=True)
+class _Held:
+    """A reply on its way."""
+
+    due_at: float
+    piece: bytes
+    fate: Action | None
+
+
 class Proxy:
     """Listens on `port` of HOST and forwards everything to a server.
 
@@ -65,6 +78,7 @@ class Proxy:
         self._mode = _Mode()
         self._thawed = threading.Event()
         self._relays: dict[socket.socket, threading.Thread] = {}
+        self._forgotten: set[socket.socket] = set()
         self._listening = False
         self._listener = _bound(0)
         self.port: int = self._listener.getsockname()[1]
@@ -84,7 +98,7 @@ class Proxy:
         self._switch(_Mode(frozen=True))
 
     def delay(self, seconds: float) -> None:
-        """Hold every reply back for this long."""
+        """Hold every reply back for this long; requests pass meanwhile."""
         self._switch(_Mode(delay_seconds=seconds))
 
     def answer(self, garbage: bytes) -> None:
@@ -97,9 +111,17 @@ class Proxy:
 
     def lead_to(self, host: str, port: int) -> None:
         """Connect new clients to another server and reset the open connections, as a failover does."""
-        self._server = (host, port)
+        self.lead_new_to(host, port)
         self.refuse()
         self.pass_on()
+
+    def lead_new_to(self, host: str, port: int) -> None:
+        """Lead new connections to another server; those that are open stay where they are."""
+        self._server = (host, port)
+
+    def forget_flows(self) -> None:
+        """Swallow whatever comes by the connections that are open, as a firewall does; new ones pass."""
+        self._forgotten |= set(self._relays)
 
     def close(self) -> None:
         """Reset the open connections and stop listening."""
@@ -141,44 +163,64 @@ class Proxy:
                 for end in (client, server):
                     end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # no delay but the one asked for
                 self._relay(client, server)
+        self._forgotten.discard(client)
         del self._relays[client]
 
     def _relay(self, client: socket.socket, server: socket.socket) -> None:
         """Forward pieces until one side closes or the client must be reset."""
         fate_of_reply: Action | None = None
+        held: deque[_Held] = deque()
         while True:
-            for source in select.select([client, server], [], [])[0]:
+            wait = max(held[0].due_at - time.monotonic(), 0) if held else None
+            open_ends = [client] if held and not held[-1].piece else [client, server]
+            for source in select.select(open_ends, [], [], wait)[0]:
                 self._thawed.wait()
                 piece = source.recv(CHUNK_BYTES)
-                if not piece or not self._listening:
+                if not self._listening:
                     return
-                if source is client:
+                if source is client and not piece:
+                    _take_leave(server)
+                    return
+                if source is server:
+                    held.append(_Held(time.monotonic() + self._mode.delay_seconds, piece, fate_of_reply))
+                else:
                     action = self._pass_request(piece, client, server)
                     fate_of_reply = FATE_OF_REPLY.get(action)
-                else:
-                    action = self._pass_reply(piece, client, fate_of_reply)
-                if action is Action.CUT:
-                    _reset_on_close(client)
+                    if action is Action.CUT:
+                        _reset_on_close(client)
+                        return
+            while held and held[0].due_at <= time.monotonic():
+                if not self._pass_reply(held.popleft(), client):
                     return
 
     def _pass_request(self, piece: bytes, client: socket.socket, server: socket.socket) -> Action:
-        if self._mode.garbage is not None:
-            client.sendall(self._mode.garbage)
+        if client in self._forgotten:
             return Action.DROP
-        action = self.on_request(piece)
-        if action not in {Action.DROP, Action.CUT}:
+        fate = self._mode.garbage if self._mode.garbage is not None else self.on_request(piece)
+        if isinstance(fate, bytes):
+            client.sendall(fate)
+            return Action.DROP
+        if fate not in {Action.DROP, Action.CUT}:
             server.sendall(piece)
-        return action
+        return fate
 
-    def _pass_reply(self, piece: bytes, client: socket.socket, fate: Action | None) -> Action:
-        time.sleep(self._mode.delay_seconds)
+    def _pass_reply(self, held: "_Held", client: socket.socket) -> bool:
+        """Do with a reply what is to be done; return whether the connection goes on."""
+        self._thawed.wait()
+        if not held.piece:
+            return False  # the server has closed it
         if self._mode.cut_after_bytes is not None:
-            client.sendall(piece[: self._mode.cut_after_bytes])
-            return Action.CUT
-        action = fate or self.on_reply(piece)
-        if action is Action.PASS:
-            client.sendall(piece)
-        return action
+            client.sendall(held.piece[: self._mode.cut_after_bytes])
+            _reset_on_close(client)
+            return False
+        fate = held.fate or self.on_reply(held.piece)
+        if fate is Action.CUT:
+            _reset_on_close(client)
+            return False
+        if fate is not Action.DROP:
+            with suppress(OSError):  # whoever has gone may have left a request, which still counts
+                client.sendall(fate if isinstance(fate, bytes) else held.piece)
+        return True
 
     def __enter__(self) -> Self:
         return self
@@ -187,6 +229,14 @@ class Proxy:
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _take_leave(server: socket.socket) -> None:
+    """Say that nothing more comes, and listen on: with a reset, a TLS server would drop what it has not read yet."""
+    server.shutdown(socket.SHUT_WR)
+    server.settimeout(FAREWELL_SECONDS)
+    while server.recv(CHUNK_BYTES):
+        pass
 
 
 def _bound(port: int) -> socket.socket:

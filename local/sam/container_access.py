@@ -19,12 +19,14 @@ HOSTS_AND_PORTS = {"DB_HOST": ("DB_PORT", "3306"), "REDIS_HOST": ("REDIS_PORT", 
 SECRETS_URL = "AWS_ENDPOINT_URL_SECRETS_MANAGER"
 
 WITHOUT_A_STACK = {
+    "DB_MARK": "",
     "DB_SECRET_ID": "",
     "DB_TLS_CA": "",
     "REDIS_IAM_CACHE": "",
     "REDIS_IAM_USER": "",
     "REDIS_SECRET_ID": "",
     "REDIS_TLS": "false",
+    "REDIS_TLS_CA": "",
 }
 """Variables whose values come from resources that only a stack has."""
 

@@ -32,11 +32,11 @@ SAM = ".local/sam/bin/sam"
 HOST = "127.0.0.1"
 PORT = 3001
 START_TIMEOUT_SECONDS = 60
-ANSWER_TIMEOUT_SECONDS = 60
+RESPONSE_TIMEOUT_SECONDS = 60
 """Most of this is the start of a container. The first one also builds an image."""
 
 
-class Answer(NamedTuple):
+class Response(NamedTuple):
     """A response of the API."""
 
     status: int
@@ -44,7 +44,7 @@ class Answer(NamedTuple):
     body: str
 
     def fits(self, sample: SampleEvent) -> bool:
-        """Print the answer; return whether it is right, and whether Redis was within reach if it was asked."""
+        """Print the response; return whether it is right, and whether Redis was within reach if it was asked."""
         print(f"{sample.name}: {self.status} [{self.cache_status or 'cache not asked'}] {self.body}", flush=True)
         return self.status in sample.statuses and "bypass" not in (self.cache_status or "")
 
@@ -61,14 +61,14 @@ class SamLocal:
             *("--parameter-overrides", f"Architecture={architecture}"),
         ]
 
-    def invoke(self, sample: SampleEvent) -> Answer:
+    def invoke(self, sample: SampleEvent) -> Response:
         """Return the response of a fresh container to an event."""
         command = [SAM, "local", "invoke", sample.function, "--event", str(sample.path), *self._options]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=ANSWER_TIMEOUT_SECONDS, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=RESPONSE_TIMEOUT_SECONDS, check=False)
         if done.returncode != 0:
             sys.exit(f"sam_local: `{' '.join(command)}` failed:\n{done.stderr}")
-        response = json.loads(done.stdout.splitlines()[-1])
-        return Answer(response["statusCode"], response["headers"].get("cache-status"), response["body"])
+        returned = json.loads(done.stdout.splitlines()[-1])
+        return Response(returned["statusCode"], returned["headers"].get("cache-status"), returned["body"])
 
     @contextmanager
     def api(self) -> Iterator[None]:
@@ -89,23 +89,23 @@ class SamLocal:
                 server.wait()
 
 
-def request(sample: SampleEvent) -> Answer:
+def request(sample: SampleEvent) -> Response:
     """Return the response of the served API to an event's request."""
     event = sample.load()
-    connection = http.client.HTTPConnection(HOST, PORT, timeout=ANSWER_TIMEOUT_SECONDS)
+    connection = http.client.HTTPConnection(HOST, PORT, timeout=RESPONSE_TIMEOUT_SECONDS)
     headers = {name: value for name, value in event["headers"].items() if name == "content-type"}
     connection.request(event["requestContext"]["http"]["method"], event["rawPath"], _body(event), headers)
-    response = connection.getresponse()
-    answer = Answer(response.status, response.headers.get("cache-status"), response.read().decode())
+    received = connection.getresponse()
+    response = Response(received.status, received.headers.get("cache-status"), received.read().decode())
     connection.close()
-    return answer
+    return response
 
 
 def main() -> None:
     """Run all sample events both ways; exit with 1 if any response is wrong."""
     if shutil.which("docker") is None:
         sys.exit("sam_local: Docker is not installed; `make run` serves the API without it.")
-    prepare_database(Settings.from_env(os.environ))
+    prepare_database(Settings.from_env(os.environ), with_sample=os.environ.get("SAMPLE") == "1")
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         environment_file = folder / "sam-env.json"

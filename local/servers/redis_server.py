@@ -1,6 +1,6 @@
 """A private Redis (or Valkey). Like the cache in production, it writes nothing to disk."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import redis
@@ -15,8 +15,8 @@ from local.servers.server import HOST, Runner, Server, start_on
 
 IMAGE = "valkey/valkey:8"
 CONTAINER_PORT = 6379
-# A cache loses its content when its process ends: it has no snapshot and no append-only file.
-WITHOUT_PERSISTENCE = ("--save", "", "--appendonly", "no")
+# A cache loses its content with its process (no snapshot, no append-only file), and what is used least when it is full.
+AS_A_CACHE = ("--save", "", "--appendonly", "no", "--maxmemory", "1gb", "--maxmemory-policy", "allkeys-lru")
 
 
 def start_redis(folder: Path, port: int | None = None, *args: str) -> Server:
@@ -33,12 +33,12 @@ def start_redis(folder: Path, port: int | None = None, *args: str) -> Server:
 
     def make(port: int) -> Server:
         if program is None:
-            # The port is published on the loopback interface only, but connections seem to come from elsewhere.
-            server = ("valkey-server", "--protected-mode", "no", *WITHOUT_PERSISTENCE, *args)
+            # The port is published on the loopback interface alone, yet connections seem to come from elsewhere.
+            server = ("valkey-server", "--protected-mode", "no", *AS_A_CACHE, *args)
             boxed = container.Container(IMAGE, folder, port, CONTAINER_PORT, arguments=server)
             return _server(boxed, port, answers=lambda: _process_id(port) is not None)
         here = ("--bind", HOST, "--port", str(port), "--dir", str(folder))
-        process = LocalProcess([str(program), *here, *WITHOUT_PERSISTENCE, *args], folder)
+        process = LocalProcess([str(program), *here, *AS_A_CACHE, *args], folder)
         return _server(process, port, answers=lambda: _process_id(port) == process.pid)
 
     return start_on(port, make)
@@ -52,6 +52,12 @@ def _server(runner: Runner, port: int, answers: Callable[[], bool]) -> Server:
 def in_container() -> bool:
     """Tell whether start_redis uses a container: Docker runs, and the program is not installed."""
     return find_redis() is None and container.engine_answers()
+
+
+def empty_redis(environment: Mapping[str, str]) -> None:
+    """Forget everything."""
+    with redis.Redis(host=environment["REDIS_HOST"], port=int(environment["REDIS_PORT"])) as client:
+        client.flushall()
 
 
 def find_redis() -> Path | None:

@@ -124,13 +124,13 @@ def start_on(port: int | None, make: Callable[[int], Server]) -> Server:
     if port is not None:
         return _started(make(port))
     for _ in range(START_ATTEMPTS - 1):
-        server = make(_free_port())
+        server = make(free_port())
         try:
             return _started(server)
         except ServerError:
             if not accepts_connections(HOST, server.port):
                 raise
-    return _started(make(_free_port()))
+    return _started(make(free_port()))
 
 
 def _started(server: Server) -> Server:
@@ -150,7 +150,8 @@ def accepts_connections(host: str, port: int) -> bool:
     return True
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that nobody has, as far as one can know."""
     for port in random.sample(PORTS, k=100):
         with socket.socket() as candidate:
             try:

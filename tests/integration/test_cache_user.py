@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 import redis
 
+from doctor.commands import commands, name
 from functions.refresh_cache import app as refresh_cache
+from lending.adapters.keyspace import Keyspace
 from lending.patience import Patience
 from local.front.lambda_context import LambdaContext
 from local.sam.secrets_manager import put_login, start_secrets_manager
@@ -20,12 +22,15 @@ from testkit.template import template
 
 CACHE_SECRET = "lending/cache"  # a name, not a secret
 USER, PASSWORD = "lending", "swordfish"
+PREFIX = "lending-staging:"
 ASHA = Customer(monthly_salary=Decimal(900_000), approved_limit=Decimal(30_000_000))
 
 
 def access_string(user: str) -> list[str]:
-    """Return the rights of a user in the template as arguments of ACL SETUSER."""
-    return str(template()["Resources"][user]["Properties"]["AccessString"]).split()
+    """Return what a user of the template may do, as arguments of ACL SETUSER."""
+    given = template()["Resources"][user]["Properties"]["AccessString"]
+    text = given["Fn::Sub"].replace("${RedisKeyPrefix}", PREFIX) if isinstance(given, dict) else given
+    return str(text).split()
 
 
 @pytest.fixture
@@ -56,7 +61,9 @@ def service(
         put_login(secrets, CACHE_SECRET, USER, PASSWORD)
         stores = database.environment | guarded_redis.environment | secrets.environment
         use_patience(monkeypatch, Patience.relaxed())
-        with wired(stores | {"REDIS_SECRET_ID": CACHE_SECRET, "SWEEP_SECONDS": "60"}, monkeypatch):
+        with wired(
+            stores | {"REDIS_SECRET_ID": CACHE_SECRET, "SWEEP_SECONDS": "60", "REDIS_KEY_PREFIX": PREFIX}, monkeypatch
+        ):
             yield Service()
 
 
@@ -67,7 +74,7 @@ def test_it_may_do_all_that_the_service_does(
     before = administrator.info("errorstats")
 
     cache_uses = [service.check(1001).cache_status for _ in range(2)]
-    administrator.expire("credit_score:1001", 60)  # so that the next hit records it for warming
+    administrator.expire(f"{PREFIX}credit_score:1001", 60)  # so that the next hit notes it for renewal
     cache_uses.append(service.check(1001).cache_status)
     renewed = refresh_cache.lambda_handler({}, LambdaContext("refresh", timeout_seconds=50))
     lent = service.create(1001)
@@ -81,6 +88,12 @@ def test_it_may_do_all_that_the_service_does(
     assert administrator.info("errorstats") == before, "Redis refused nothing"
 
 
+def test_it_may_send_what_the_service_sends_and_no_other_command() -> None:
+    sent = {f"+{name(command).lower()}" for command in commands(Keyspace(1, PREFIX, "mark"))}
+
+    assert {each for each in access_string("CacheUser") if each.startswith("+")} == sent
+
+
 @pytest.mark.parametrize(
     "command",
     [
@@ -88,6 +101,8 @@ def test_it_may_do_all_that_the_service_does(
         ("KEYS", "*"),
         ("CONFIG", "GET", "*"),
         ("GET", "somebody:else"),
+        ("GET", "credit_score:1001"),  # of a stack without the prefix
+        ("PING",),
         ("EVAL", "return redis.call('GET', 'somebody:else')", "0"),
         ("ACL", "LIST"),
     ],

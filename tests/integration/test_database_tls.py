@@ -1,58 +1,26 @@
 """With DB_TLS_CA, the database must show a certificate of that authority for its own name, or gets no login."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pymysql
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
-from db.connection import connect
 from lending.adapters.logins import GivenLogin
 from lending.adapters.mysql_connection import MySQLConnection
+from lending.adapters.mysql_jobs import connect
 from lending.config import InvalidSettingError, Settings
 from lending.errors import StoreUnavailableError
 from lending.patience import Patience
 from local.servers.mysql_server import in_container, start_mysql
 from local.servers.server import Server
+from testkit.certificates import CERTIFIED_HOST, Authority
 from testkit.database import Database
 
-CERTIFIED_HOST = "localhost"
 OTHER_HOST = "127.0.0.1"
 """The same server by a name that its certificate lacks."""
 
 CIPHER = "SHOW SESSION STATUS LIKE 'Ssl_cipher'"
-
-
-class Authority:
-    """A certificate authority for one test run."""
-
-    def __init__(self, certificate: Path) -> None:
-        """Make a key and a certificate, and write the certificate to this file."""
-        self.certificate = certificate
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Test authority")])
-        builder = _builder(self._name, self._name, self._key.public_key())
-        builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        certificate.write_bytes(builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
-
-    def certify(self, host: str, certificate: Path, key: Path) -> None:
-        """Write a new key and a certificate for this host."""
-        private = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
-        builder = _builder(name, self._name, private.public_key())
-        builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
-        certificate.write_bytes(builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
-        key.touch(mode=0o600)
-        key.write_bytes(
-            private.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-            )
-        )
 
 
 @pytest.fixture(scope="module")
@@ -127,17 +95,3 @@ def test_a_server_without_a_certificate_of_the_authority_is_refused(database: Da
     # MariaDB has no certificate by default; MySQL makes its own.
     with pytest.raises((pymysql.OperationalError, StoreUnavailableError)):
         cipher(database.environment, database.environment["DB_HOST"], authority)
-
-
-def _builder(name: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
-    """Begin a certificate that is valid for an hour."""
-    now = datetime.now(UTC)
-    return (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(issuer)
-        .public_key(key)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(hours=1))
-    )

@@ -120,6 +120,30 @@ def test_a_statement_that_fails_is_named_and_a_mended_file_goes_on_after_the_oth
     assert migrate(fresh.connection, folder) == [], "the mended file is the one that counts"
 
 
+def test_a_trigger_that_was_made_before_the_run_was_cut_off_is_taken_for_made(fresh: Database, folder: Path) -> None:
+    """DDL commits by itself: what was killed between a CREATE TRIGGER and its note meets the trigger again (1359)."""
+    migrate(fresh.connection, folder)
+    trigger = "CREATE TRIGGER shelved AFTER INSERT ON shelf FOR EACH ROW\nSET @shelved = NEW.shelf_id"
+    (folder / "0002_trigger.sql").write_text(f"{trigger};\n{BOOK}")
+    fresh.execute(trigger)
+    fresh.execute(
+        "INSERT INTO schema_migrations (version, name, checksum, statements_begun) VALUES (2, '0002_trigger', '', 1)"
+    )
+
+    assert migrate(fresh.connection, folder) == ["0002_trigger"]
+    assert tables(fresh) == {"schema_migrations", "shelf", "book"}
+
+
+def test_a_trigger_of_somebody_else_under_that_name_is_not(fresh: Database, folder: Path) -> None:
+    migrate(fresh.connection, folder)
+    trigger = "CREATE TRIGGER shelved AFTER INSERT ON shelf FOR EACH ROW\nSET @shelved = NEW.shelf_id"
+    (folder / "0002_trigger.sql").write_text(f"{trigger};\n")
+    fresh.execute(trigger)
+
+    with pytest.raises(MigrationError, match=r"0002_trigger\.sql, statement 1: .*already"):
+        migrate(fresh.connection, folder)
+
+
 def test_two_runs_at_once_wait_for_each_other(fresh: Database, folder: Path) -> None:
     (folder / "0001_shelf.sql").write_text(f"DO SLEEP(0.3);\n{SHELF}DO SLEEP(0.3);\n{BOOK}")
 

@@ -1,6 +1,7 @@
 """The refresh of the cache on real servers: sweep, warm, inspect."""
 
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from decimal import Decimal
 
@@ -14,8 +15,10 @@ from lending.adapters.mysql_connection import MySQLConnection
 from lending.adapters.mysql_outbox import MySQLOutbox
 from lending.config import Settings
 from lending.patience import Patience
+from lending.ports import InvalidationBatch, Outbox
 from local.front.lambda_context import LambdaContext
-from testkit.database import Database
+from testkit.clock import WoundClock
+from testkit.database import Database, connect
 from testkit.fakes import Customer, a_loan
 from testkit.service import Service, use_patience
 
@@ -47,6 +50,24 @@ def refresh() -> dict[str, int]:
 def outbox_rows(database: Database) -> int:
     ((count,),) = database.execute("SELECT COUNT(*) FROM cache_invalidations")
     return int(count)
+
+
+def invalidate(database: Database, *customer_ids: int) -> None:
+    for customer_id in customer_ids:
+        database.execute("INSERT INTO cache_invalidations (customer_id) VALUES (%s)", [customer_id])
+
+
+def customers_in(batch: InvalidationBatch) -> list[int]:
+    return [each.customer_id for each in batch.invalidations]
+
+
+@contextmanager
+def another_run(database: Database) -> Iterator[Outbox]:
+    """Give the outbox as a run beside the service's sees it."""
+    login = GivenLogin(database.environment["DB_USER"], database.environment["DB_PASSWORD"])
+    connection = MySQLConnection(Settings.from_env(database.environment), login, Patience())
+    with closing(connection):
+        yield MySQLOutbox(connection, wiring.patience)
 
 
 def test_a_loan_leaves_its_invalidation_in_the_outbox(service: Service, database: Database, asha: int) -> None:
@@ -119,14 +140,63 @@ def test_a_row_waits_between_its_passes(service: Service, database: Database, as
 def test_two_sweeps_at_once_share_the_rows(service: Service, database: Database, asha: int) -> None:
     for _ in range(3):
         service.create(asha)
-    login = GivenLogin(database.environment["DB_USER"], database.environment["DB_PASSWORD"])
-    connection = MySQLConnection(Settings.from_env(database.environment), login, Patience())
 
-    with closing(connection), MySQLOutbox(connection, Patience()).batch(2) as held:
+    with another_run(database) as outbox, outbox.batch(2) as held:
         swept = refresh()["swept"]
 
     assert held.rows == 2
     assert swept == 1
+
+
+def test_a_batch_that_was_not_confirmed_comes_again(database: Database) -> None:
+    invalidate(database, 1, 2, 3)
+
+    with another_run(database) as outbox:
+        with outbox.batch(2) as failed:
+            pass
+        with outbox.batch(2) as again:
+            again.confirm()
+        with outbox.batch(2) as rest:
+            pass
+
+    assert customers_in(failed) == customers_in(again) == [1, 2]
+    assert customers_in(rest) == [3]
+
+
+def test_a_row_whose_low_number_was_committed_late_is_swept_a_second_later(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = WoundClock(monkeypatch, frozen=False)
+    with connect(database.environment) as slow_writer, another_run(database) as outbox:
+        slow_writer.begin()
+        invalidate(Database(database.environment, slow_writer), 3)
+        invalidate(database, 1, 2)
+        with outbox.batch(1) as first:
+            first.confirm()
+        slow_writer.commit()
+        with outbox.batch(1) as second:
+            second.confirm()
+        clock.pass_by(seconds=1)
+        with outbox.batch(1) as late:
+            pass
+
+    assert [customers_in(batch) for batch in (first, second, late)] == [[1], [2], [3]]
+
+
+@pytest.mark.usefixtures("no_pause")
+def test_the_second_pass_goes_on_where_its_last_batch_ended(database: Database) -> None:
+    invalidate(database, *range(1, 6))
+    refresh()
+
+    with another_run(database) as outbox:
+        customers = []
+        for _ in range(4):
+            with outbox.batch(2) as batch:
+                customers += customers_in(batch)
+                batch.confirm()
+
+    assert customers == [1, 2, 3, 4, 5]
+    assert outbox_rows(database) == 0
 
 
 def test_an_entry_hit_in_its_last_hour_is_renewed(service: Service, redis_client: redis.Redis, asha: int) -> None:

@@ -42,7 +42,7 @@ class Spy:
         return self.result
 
 
-class Answer:
+class Response:
     """The response of a WSGI application, read as its server would."""
 
     def __init__(self, application: HttpApi, environ: dict[str, Any]) -> None:
@@ -89,13 +89,13 @@ TemplateLoader.add_multi_constructor("!", lambda _loader, _function, node: getat
 def event_of(environ: dict[str, Any]) -> Event:
     """Return the event of a request."""
     spy = Spy()
-    Answer(HttpApi({DEFAULT_ROUTE: LambdaFunction("spy", spy)}), environ)
+    Response(HttpApi({DEFAULT_ROUTE: LambdaFunction("spy", spy)}), environ)
     return spy.event
 
 
-def answer_to(result: object) -> Answer:
+def response_to(result: object) -> Response:
     """Return the response when the function returns this."""
-    return Answer(HttpApi({DEFAULT_ROUTE: LambdaFunction("spy", Spy(result))}), request())
+    return Response(HttpApi({DEFAULT_ROUTE: LambdaFunction("spy", Spy(result))}), request())
 
 
 def body_of(event: Event) -> bytes:
@@ -184,7 +184,7 @@ def test_route_is_chosen_by_method_and_exact_path(method: str, target: str, rout
     spies = {CHECK: Spy(), DEFAULT_ROUTE: Spy()}
     application = HttpApi({key: LambdaFunction(key, spy) for key, spy in spies.items()})
 
-    Answer(application, request(method, target))
+    Response(application, request(method, target))
 
     assert spies[route_key].event["routeKey"] == route_key
     assert spies[route_key].event["requestContext"]["routeKey"] == route_key
@@ -264,8 +264,8 @@ def test_any_body_comes_back_unchanged(body: bytes) -> None:
     encoded = {"statusCode": 200, "body": base64.b64encode(body).decode(), "isBase64Encoded": True}
     text = {"statusCode": 200, "body": body.decode("latin-1")}
 
-    assert answer_to(encoded).body == body
-    assert answer_to(text).body == body.decode("latin-1").encode()
+    assert response_to(encoded).body == body
+    assert response_to(text).body == body.decode("latin-1").encode()
 
 
 def test_body_over_the_limit_is_refused() -> None:
@@ -273,9 +273,9 @@ def test_body_over_the_limit_is_refused() -> None:
     spy = Spy()
     application = HttpApi({DEFAULT_ROUTE: LambdaFunction("spy", spy)})
 
-    at_limit = Answer(application, request(body=b" " * MAX_BODY_BYTES))
+    at_limit = Response(application, request(body=b" " * MAX_BODY_BYTES))
     event, spy.event = spy.event, {}
-    over_limit = Answer(application, request(body=b" " * (MAX_BODY_BYTES + 1)))
+    over_limit = Response(application, request(body=b" " * (MAX_BODY_BYTES + 1)))
 
     assert at_limit.status == "200 OK"
     assert len(body_of(event)) == MAX_BODY_BYTES
@@ -286,7 +286,7 @@ def test_body_over_the_limit_is_refused() -> None:
 
 def test_response_becomes_http() -> None:
     """Status, headers, one Set-Cookie for each cookie, body."""
-    answer = answer_to(
+    response = response_to(
         {
             "statusCode": 201,
             "headers": {"Content-Type": "application/problem+json", "Retry-After": 3, "Content-Length": "999"},
@@ -295,43 +295,43 @@ def test_response_becomes_http() -> None:
         }
     )
 
-    assert answer.status == "201 Created"
-    assert answer.body == '{"é": 1}'.encode()
-    assert answer.headers[:-2] == [
+    assert response.status == "201 Created"
+    assert response.body == '{"é": 1}'.encode()
+    assert response.headers[:-2] == [
         ("content-type", "application/problem+json"),
         ("retry-after", "3"),
         ("set-cookie", "a=1; HttpOnly"),
         ("set-cookie", "b=2"),
     ]
-    assert answer.header("content-length") == str(len(answer.body))
+    assert response.header("content-length") == str(len(response.body))
 
 
-def test_answer_names_its_request() -> None:
+def test_response_names_its_request() -> None:
     """It has the event's request id, so that the log line can be found."""
     spy = Spy()
 
-    answer = Answer(HttpApi({DEFAULT_ROUTE: LambdaFunction("spy", spy)}), request())
+    response = Response(HttpApi({DEFAULT_ROUTE: LambdaFunction("spy", spy)}), request())
 
-    assert answer.header("apigw-requestid") == spy.event["requestContext"]["requestId"]
+    assert response.header("apigw-requestid") == spy.event["requestContext"]["requestId"]
 
 
 def test_response_without_headers_or_body_gets_the_defaults() -> None:
     """Plain text without content."""
-    answer = answer_to({"statusCode": 204, "headers": None, "body": None})
+    response = response_to({"statusCode": 204, "headers": None, "body": None})
 
-    assert answer.status == "204 No Content"
-    assert answer.header("content-type") == "text/plain; charset=utf-8"
-    assert answer.body == b""
+    assert response.status == "204 No Content"
+    assert response.header("content-type") == "text/plain; charset=utf-8"
+    assert response.body == b""
 
 
 @pytest.mark.parametrize("result", [{"message": "hello"}, "hello", [1, 2], 7])
 def test_result_without_status_code_is_the_body_of_a_200(result: object) -> None:
     """Format 2.0 infers the rest."""
-    answer = answer_to(result)
+    response = response_to(result)
 
-    assert answer.status == "200 OK"
-    assert answer.header("content-type") == "application/json"
-    assert json.loads(answer.body) == result
+    assert response.status == "200 OK"
+    assert response.header("content-type") == "application/json"
+    assert json.loads(response.body) == result
 
 
 class NotJson:
@@ -351,10 +351,10 @@ class NotJson:
 )
 def test_malformed_result_is_an_internal_server_error(result: object) -> None:
     """The log gets the reason, the client does not."""
-    answer = answer_to(result)
+    response = response_to(result)
 
-    assert answer.status == "500 Internal Server Error"
-    assert json.loads(answer.body) == {"message": "Internal Server Error"}
+    assert response.status == "500 Internal Server Error"
+    assert json.loads(response.body) == {"message": "Internal Server Error"}
 
 
 def test_failing_function_is_an_internal_server_error(caplog: pytest.LogCaptureFixture) -> None:
@@ -363,10 +363,10 @@ def test_failing_function_is_an_internal_server_error(caplog: pytest.LogCaptureF
     def fail(_event: Event, _context: LambdaContext) -> object:
         raise RuntimeError("the reason")
 
-    answer = Answer(HttpApi({DEFAULT_ROUTE: LambdaFunction("failing", fail)}), request())
+    response = Response(HttpApi({DEFAULT_ROUTE: LambdaFunction("failing", fail)}), request())
 
-    assert answer.status == "500 Internal Server Error"
-    assert json.loads(answer.body) == {"message": "Internal Server Error"}
+    assert response.status == "500 Internal Server Error"
+    assert json.loads(response.body) == {"message": "Internal Server Error"}
     assert "RuntimeError: the reason" in caplog.text
 
 
@@ -467,7 +467,7 @@ def test_server_passes_a_body_of_unknown_length(server: http.client.HTTPConnecti
 
 
 def test_server_answers_head_without_a_body(server: http.client.HTTPConnection) -> None:
-    """The route's answer, less its body."""
+    """The route's response, less its body."""
     server.request("HEAD", "/")
 
     response = server.getresponse()

@@ -15,81 +15,83 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
 LENDING = "layers/common/lending"
-REDIS = f"{LENDING}/adapters/redis_scores.py"
+
+SCORES = f"{LENDING}/adapters/redis_scores.py"
 SCRIPTS = f"{LENDING}/adapters/redis_scripts.py"
+CONNECTION = f"{LENDING}/adapters/redis_connection.py"
 BULK = f"{LENDING}/adapters/redis_bulk_scores.py"
+DOCUMENT = f"{LENDING}/adapters/score_document.py"
+LOANS = f"{LENDING}/adapters/mysql_loans.py"
+OUTBOX = f"{LENDING}/adapters/mysql_outbox.py"
 CREATE = f"{LENDING}/use_cases/create_loan.py"
+WRITE = f"{LENDING}/use_cases/cache_write.py"
 CHECK = f"{LENDING}/use_cases/check_eligibility.py"
 REFRESH = f"{LENDING}/use_cases/refresh_cache.py"
-DOCUMENT = f"{LENDING}/adapters/score_document.py"
+PATIENCE = f"{LENDING}/patience.py"
+CLOCK = f"{LENDING}/clock.py"
+TRIGGERS = "db/0004_other_writers.sql"
 
-# The quickest to notice come first.
-TESTS = (
-    "tests/integration/test_caching.py",
-    "tests/unit/test_use_cases.py",
-    "tests/integration/test_refresh_cache.py",
-    "tests/protocol/test_interleavings.py",
-    "tests/protocol/test_doubles.py",
-    "tests/integration/test_cache_outages.py",
-    "tests/money/test_unknown_outcomes.py",
-)
+INTERLEAVINGS = "tests/protocol/test_interleavings.py"
+DOUBLES = "tests/protocol/test_doubles.py"
+CACHING = "tests/integration/test_caching.py"
+OUTAGES = "tests/integration/test_cache_outages.py"
+ON_THE_WIRE = "tests/integration/test_cache_connection.py"
+DEMOTED = "tests/integration/test_demoted_writer.py"
+REFRESHED = "tests/integration/test_refresh_cache.py"
+OTHER_WRITERS = "tests/integration/test_other_writers.py"
+USE_CASES = "tests/unit/test_use_cases.py"
+WRITES = "tests/unit/test_cache_write.py"
 
 
 class BrokenRule(NamedTuple):
-    """A rule, and how it is broken."""
+    """A rule, how it is broken, and which tests notice."""
 
     rule: str
     file: str
     text: str
     instead: str
+    held_by: str
 
 
 BROKEN_RULES = (
+    # --- readers ---
     BrokenRule(
         "a fill replaces only its own lease",
         SCRIPTS,
         "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end\nredis.call('SET'",
         "redis.call('SET'",
-    ),
-    BrokenRule(
-        "a delete leaves another writer's marker",
-        SCRIPTS,
-        "if not known then return 0 end",
-        "if false then return 0 end",
-    ),
-    BrokenRule(
-        "a rollback removes only its own marker",
-        SCRIPTS,
-        "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end\nreturn redis.call('DEL'",
-        "return redis.call('DEL'",
+        DOUBLES,
     ),
     BrokenRule(
         "a marker keeps readers from taking the lease",
-        REDIS,
+        SCORES,
         "held.startswith((LEASE, MARKER))",
         "held.startswith(LEASE)",
+        INTERLEAVINGS,
     ),
     BrokenRule(
         "a lease keeps other readers from taking it",
-        REDIS,
+        SCORES,
         "held.startswith((LEASE, MARKER))",
         "held.startswith(MARKER)",
+        CACHING,
     ),
-    BrokenRule("every lease is one reader's own", REDIS, "LEASE + os.urandom(12).hex().encode()", 'LEASE + b"0" * 24'),
-    BrokenRule("a lease ends by itself", REDIS, "LEASE_MILLISECONDS = 5_000", "LEASE_MILLISECONDS = 86_400_000"),
-    BrokenRule("a marker outlives every transaction", REDIS, "self._patience.marker)", "1)"),
     BrokenRule(
-        "the breaker never keeps a writer from trying",
-        REDIS,
-        "        seconds = max(seconds, self._patience.cache_send)\n",
-        "        seconds = max(seconds, self._patience.cache_send)\n"
-        "        if not self._connection.breaker.lets_through():\n            return False\n",
+        "every lease is one reader's own",
+        SCORES,
+        "LEASE + os.urandom(12).hex().encode()",
+        'LEASE + b"0" * 24',
+        INTERLEAVINGS,
+    ),
+    BrokenRule(
+        "a lease ends by itself", SCORES, "LEASE_MILLISECONDS = 5_000", "LEASE_MILLISECONDS = 86_400_000", CACHING
     ),
     BrokenRule(
         "what is no profile is replaced only while it is the same",
         SCRIPTS,
         "if type(held) == 'string' and held ~= ARGV[1] then return 0 end\nredis.call('SET', KEYS[1], ARGV[2]",
         "redis.call('SET', KEYS[1], ARGV[2]",
+        DOUBLES,
     ),
     BrokenRule(
         "the lease is taken before the read",
@@ -99,58 +101,260 @@ BROKEN_RULES = (
         "    found = scores.look_up(application.customer_id, today)\n"
         "    if found.lease is not None:\n"
         "        scores.fill(found.lease, early)\n",
+        INTERLEAVINGS,
     ),
+    BrokenRule(
+        "a reader keeps nothing that a demoted writer has said",
+        CHECK,
+        " and reading.from_writer:",
+        ":",
+        DEMOTED,
+    ),
+    BrokenRule(
+        "a store tells that its writer was demoted",
+        LOANS,
+        "from_writer=not _from_demoted(rows)",
+        "from_writer=True",
+        DEMOTED,
+    ),
+    BrokenRule(
+        "a demoted writer's successor is asked instead",
+        LOANS,
+        "        if _from_demoted(rows):\n            # The connection",
+        "        if False:\n            # The connection",
+        DEMOTED,
+    ),
+    BrokenRule(
+        "whether a server takes writes is read in a row of its own",
+        LOANS,
+        "SELECT {READ_ONLY}, c.customer_id, c.monthly_salary",
+        "SELECT @@global.read_only, @@global.innodb_read_only, c.customer_id, c.monthly_salary",
+        DEMOTED,
+    ),
+    BrokenRule(
+        "a refusal to write leads to the successor",
+        f"{LENDING}/adapters/mysql_connection.py",
+        "            if code in mysql_errors.NOT_THE_WRITER:\n",
+        "            if code in mysql_errors.NOT_THE_WRITER:\n                raise StoreUnavailableError from exc\n"
+        "            if False:\n",
+        DEMOTED,
+    ),
+    BrokenRule(
+        "a profile ends with the day it is valid through",
+        DOCUMENT,
+        " <= profile.valid_through else None",
+        " else None",
+        CACHING,
+    ),
+    BrokenRule(
+        "another database's document is a miss",
+        DOCUMENT,
+        ' or document["db"] != mark',
+        "",
+        "tests/unit/test_score_document.py",
+    ),
+    # --- writers ---
     BrokenRule(
         "the marker is there before the commit",
         CREATE,
-        "    write.begin()\n    loan = transaction.add_loan(request, decision, today)\n",
-        "    loan = transaction.add_loan(request, decision, today)\n    transaction.commit()\n    write.begin()\n",
+        "    write.begin()\n",
+        "    transaction.commit()\n    write.begin()\n",
+        USE_CASES,
     ),
     BrokenRule(
         "the entry is dropped after the commit",
         CREATE,
         "not write.finish(in_haste=seconds_left() < patience.time_to_answer)",
         "False",
+        INTERLEAVINGS,
     ),
     BrokenRule(
         "the entry is not dropped before the commit",
         CREATE,
-        "    transaction.commit()\n    return LoanResult(decision, loan, profile)\n",
+        "    transaction.commit()\n    return LoanResult(decision, loan",
         "    write.finish(in_haste=False)\n    write.finish = lambda in_haste: True\n"
-        "    transaction.commit()\n    return LoanResult(decision, loan, profile)\n",
+        "    transaction.commit()\n    return LoanResult(decision, loan",
+        INTERLEAVINGS,
     ),
     BrokenRule(
-        "every loan leaves a row in the outbox",
-        "db/0004_other_writers.sql",
-        "SELECT NEW.customer_id, COALESCE(CONCAT('write:', NEW.request_id), '') FROM DUAL\n WHERE NOT",
-        "SELECT NEW.customer_id, COALESCE(CONCAT('write:', NEW.request_id), '') FROM DUAL\n WHERE FALSE AND NOT",
+        "a delete leaves another writer's marker",
+        SCRIPTS,
+        "if not known then return 0 end",
+        "if false then return 0 end",
+        DOUBLES,
     ),
-    BrokenRule("a rollback removes the marker", CREATE, "            write.retract()", "            pass"),
-    BrokenRule("an unknown outcome keeps the marker", CREATE, "if not tries.in_doubt:", "if True:"),
     BrokenRule(
-        "a lost marker does not lose the delete as well",
-        REDIS,
-        "min(self._patience.cache_write, self._seconds_left)",
-        "min(0.03, self._seconds_left)",
+        "a rollback removes only its own marker",
+        SCRIPTS,
+        "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end\nreturn redis.call('DEL'",
+        "return redis.call('DEL'",
+        DOUBLES,
+    ),
+    BrokenRule("a rollback removes the marker", CREATE, "            write.retract()", "            pass", USE_CASES),
+    BrokenRule("an unknown outcome keeps the marker", CREATE, "if not tries.in_doubt:", "if True:", USE_CASES),
+    BrokenRule("a marker outlives every transaction", SCORES, "self._patience.marker)", "1)", CACHING),
+    BrokenRule(
+        "in haste a delete is sent unless the marker is confirmed",
+        WRITE,
+        "if in_haste and self._confirmed:",
+        "if in_haste:",
+        WRITES,
+    ),
+    BrokenRule(
+        "a replay finishes the write of the first request",
+        CREATE,
+        "        write.take_over(earlier.request_id)",
+        "        pass",
+        INTERLEAVINGS,
     ),
     BrokenRule(
         "the cache never approves",
         CREATE,
         "    if decision.approved:\n        cache_use",
         "    if False:\n        cache_use",
+        USE_CASES,
     ),
-    BrokenRule("a profile ends with the day it is valid through", DOCUMENT, "today <= profile.valid_through", "True"),
+    # --- waiting ---
+    BrokenRule(
+        "the breaker never keeps a writer from trying",
+        SCORES,
+        "        seconds = max(seconds, self._patience.cache_send)\n",
+        "        seconds = max(seconds, self._patience.cache_send)\n"
+        "        if not self._connection.breaker.lets_through():\n            return False\n",
+        OUTAGES,
+    ),
+    BrokenRule(
+        "a lost marker does not lose the delete as well",
+        SCORES,
+        "min(self._patience.cache_write, self._seconds_left)",
+        "min(0.03, self._seconds_left)",
+        OUTAGES,
+    ),
+    BrokenRule(
+        "a writer's command is sent although its time is over",
+        SCORES,
+        "        seconds = max(seconds, self._patience.cache_send)\n",
+        "",
+        ON_THE_WIRE,
+    ),
+    BrokenRule(
+        "on a new connection a command goes out in one write",
+        CONNECTION,
+        'if any(command[0] != "EVAL" for command in commands):',
+        "if True:",
+        ON_THE_WIRE,
+    ),
+    BrokenRule(
+        "a script selects its database itself",
+        SCRIPTS,
+        "return f\"redis.call('SELECT', {database})\\n{script}\" if database else script",
+        "return script",
+        ON_THE_WIRE,
+    ),
+    BrokenRule(
+        "a reader never waits longer than a writer",
+        PATIENCE,
+        '        _rises("cache_reply * TLS_REPLIES < cache_write", self.cache_reply * TLS_REPLIES, self.cache_write)\n',
+        "",
+        "tests/unit/test_patience.py",
+    ),
+    BrokenRule(
+        "the wall clock counts while the other stands still",
+        CLOCK,
+        "max(time.monotonic() - moment.monotonic, time.time() - moment.wall)",
+        "time.monotonic() - moment.monotonic",
+        "tests/unit/test_breaker.py",
+    ),
+    # --- other writers, and the sweep ---
+    BrokenRule(
+        "every loan leaves a row in the outbox",
+        TRIGGERS,
+        "SELECT NEW.customer_id, COALESCE(CONCAT('write:', NEW.request_id), '') FROM DUAL\n WHERE NOT",
+        "SELECT NEW.customer_id, COALESCE(CONCAT('write:', NEW.request_id), '') FROM DUAL\n WHERE FALSE AND NOT",
+        OTHER_WRITERS,
+    ),
+    BrokenRule(
+        "the row of a loan carries its writer's marker",
+        TRIGGERS,
+        "COALESCE(CONCAT('write:', NEW.request_id), '')",
+        "''",
+        OTHER_WRITERS,
+    ),
+    BrokenRule(
+        "a session that never heard of it is not by hand",
+        TRIGGERS,
+        "NOT (@cache_invalidations_by_hand <=> 1)",
+        "@cache_invalidations_by_hand <> 1",
+        OTHER_WRITERS,
+    ),
     BrokenRule(
         "a sweep's rows go only once Redis has confirmed",
         REFRESH,
         "self.cache.finish_writes(batch.invalidations)\n",
         "pass\n",
+        INTERLEAVINGS,
+    ),
+    BrokenRule(
+        "a sweep takes what was never swept first",
+        OUTBOX,
+        "execute(NEVER_SWEPT, due).fetchall()\n            if not rows:\n"
+        "                rows = transaction.execute(SWEPT_ONCE, due)",
+        "execute(SWEPT_ONCE, due).fetchall()\n            if not rows:\n"
+        "                rows = transaction.execute(NEVER_SWEPT, due)",
+        DOUBLES,
+    ),
+    BrokenRule(
+        "a sweep starts over for low numbers that are committed late",
+        OUTBOX,
+        "if start_over := clock.seconds_since(self._position.since) >= self._position.good_for:",
+        "if start_over := False:",
+        REFRESHED,
+    ),
+    BrokenRule("a row is swept twice", OUTBOX, "execute(NOTE_SWEPT,", "execute(FORGET,", REFRESHED),
+    BrokenRule(
+        "time passes before the second pass",
+        OUTBOX,
+        "swept_at < CURRENT_TIMESTAMP - INTERVAL %(pause)s SECOND",
+        "swept_at <= CURRENT_TIMESTAMP - INTERVAL 0 * %(pause)s SECOND",
+        REFRESHED,
+    ),
+    BrokenRule("sweeps at once share the rows", OUTBOX, " FOR UPDATE SKIP LOCKED", "", DOUBLES),
+    BrokenRule(
+        "a drop knows all markers of its batch",
+        OUTBOX,
+        "markers.setdefault(customer_id, set()).add(marker)",
+        "markers[customer_id] = {marker}",
+        DOUBLES,
+    ),
+    BrokenRule(
+        "the inspection excuses whom the outbox names",
+        REFRESH,
+        "if entry.profile.customer_id not in pending]",
+        "if True or pending]",
+        INTERLEAVINGS,
+    ),
+    BrokenRule(
+        "the outbox is looked at after the store",
+        REFRESH,
+        "        fresh = self._fresh_profiles(entries)\n        self.report.inspected",
+        "        early = self.outbox.pending([entry.profile.customer_id for entry in entries])\n"
+        "        self.outbox.pending = lambda _: early\n"
+        "        fresh = self._fresh_profiles(entries)\n        self.report.inspected",
+        INTERLEAVINGS,
     ),
     BrokenRule(
         "what is renewed was read after it was seen",
         BULK,
         "self._script(SET_IF_SAME, new.customer_id, seen.text, to_document(new, self._keyspace.mark), TTL_SECONDS)",
         '("SET", self._keyspace.entry(new.customer_id), to_document(new, self._keyspace.mark), "EX", TTL_SECONDS)',
+        INTERLEAVINGS,
+    ),
+    BrokenRule(
+        "the inspection drops only what it has seen",
+        BULK,
+        "self._script(DELETE_IF_SAME, e.profile.customer_id, e.text)",
+        '("DEL", self._keyspace.entry(e.profile.customer_id))',
+        INTERLEAVINGS,
     ),
 )
 
@@ -182,7 +386,7 @@ def _noticed_by(broken: BrokenRule) -> str | None:
         source.write_text(text.replace(broken.text, broken.instead), encoding="utf-8")
         # Before the editable install, which leads to the sound tree.
         environment = os.environ | {"PYTHONPATH": str(tree / LENDING / "..")}
-        command = [sys.executable, "-m", "pytest", "-x", "-q", "--tb=no", *TESTS]
+        command = [sys.executable, "-m", "pytest", "-x", "-q", "--tb=no", broken.held_by]
         run = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=False)
         if run.returncode == 0:
             return None

@@ -1,15 +1,17 @@
-"""Redis and the loan store in memory, one command per step, to explore every order of the steps.
+"""Redis, the loan store and the outbox in memory, one step at a time, for exploring every order of the steps.
 
-`test_doubles.py` compares both with the real servers.
+`test_doubles.py` holds them against the real servers, so that what is explored is what runs.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
-from typing import Any
+from enum import Enum
+from typing import Any, Protocol
 
 from lending.adapters.breaker import Breaker
 from lending.adapters.redis_connection import Command, RedisConnection, Wait
+from lending.adapters.redis_scores import LEASE
 from lending.adapters.redis_scripts import (
     DELETE_IF_SAME,
     DELETE_UNLESS_MARKED,
@@ -20,17 +22,61 @@ from lending.adapters.redis_scripts import (
     SET_MARKER,
 )
 from lending.domain.loans import CreditRecord
-from lending.ports import BypassReason, CacheAwayError, Invalidation, InvalidationBatch, LoanStore, Outbox, Reading
+from lending.errors import ConnectionLostError, OutcomeUnknownError, StoreUnavailableError
+from lending.patience import Patience
+from lending.ports import (
+    BypassReason,
+    CacheAwayError,
+    Invalidation,
+    InvalidationBatch,
+    LoanStore,
+    Outbox,
+    Reading,
+)
 from testkit.fakes import FakeLoanStore, FakeTransaction
 
-Step = Callable[..., None]
-"""Called before each command; returns when it is the caller's turn. `ready` tells whether the caller could go on."""
+AGES = 1_000.0
+PATIENCE = Patience(cache_total=AGES, time_to_answer=2 * AGES, time_to_commit=3 * AGES, time_to_begin=4 * AGES)
+"""Real time passes between the steps of a run, as much as a busy machine takes. It must decide nothing."""
 
 
-def no_step(_what: str, ready: Callable[[], bool] = lambda: True) -> None:
-    """Go on at once."""
-    if not ready():
-        raise RuntimeError("would wait for ever")
+class Fate(Enum):
+    """What becomes of a step."""
+
+    DONE = "done"
+    DROPPED = "dropped"
+    """A command of Redis never arrives."""
+    UNANSWERED = "unanswered"
+    """It arrives at once, and its sender has given up when the reply comes. Or a commit counts, and nobody is told."""
+    LATE = "late"
+    """A command of Redis arrives at any time after its sender has given it up."""
+
+
+def always() -> bool:
+    """Tell that nothing has to be waited for."""
+    return True
+
+
+class Pace(Protocol):
+    """Says when the next step of an actor is to be taken, and hears what the actor learns by it."""
+
+    def wait(self, step: str, ready: Callable[[], bool] = always) -> Fate:
+        """Return when it is the actor's turn. `ready` tells whether the step could be taken at all."""
+
+    def saw(self, *what: Hashable) -> None:
+        """Note what the actor has learned, which is all that its further steps depend on."""
+
+
+class AtOnce(Pace):
+    """Every step at once."""
+
+    def wait(self, step: str, ready: Callable[[], bool] = always) -> Fate:
+        if not ready():
+            raise RuntimeError(f"would wait without an end: {step}")
+        return Fate.DONE
+
+    def saw(self, *what: Hashable) -> None:
+        pass
 
 
 class RedisDouble:
@@ -39,11 +85,35 @@ class RedisDouble:
     def __init__(self) -> None:
         self.values: dict[str, bytes] = {}
         self._history: list[dict[str, bytes]] = []
+        self._known_leases: dict[bytes, str] = {}
 
     def forget(self, writes: int) -> None:
-        """Lose the latest writes, as when a replica is promoted before they reach it."""
+        """Go back to before the latest writes, as a replica does that is promoted before they have reached it."""
         if self._history:
             self.values = self._history[-writes] if writes <= len(self._history) else self._history[0]
+
+    def know(self, command: Sequence[Any], sender: str) -> None:
+        """Give each lease that a command brings a name of its own that is the same in every run."""
+        for argument in command:
+            if isinstance(argument, bytes) and argument.startswith(LEASE):
+                of_sender = len([name for name in self._known_leases.values() if name.startswith(f"{sender} ")])
+                self._known_leases.setdefault(argument, f"{sender} {of_sender}")
+
+    def in_known_words(self, reply: Any) -> Hashable:
+        """Return a reply, or a value, in words that are the same in every run."""
+        if isinstance(reply, list):
+            return tuple(self.in_known_words(part) for part in reply)
+        known: Hashable = self._known_leases.get(reply, reply)
+        return known
+
+    def in_known_words_of(self, command: Sequence[Any]) -> Hashable:
+        """Return a command in such words."""
+        return tuple(self.in_known_words(argument) for argument in command)
+
+    def contents(self, writes: int) -> Hashable:
+        """Return all that anybody could learn of it, with so many of the latest writes."""
+        states = [self.values, *(self._history[-writes:] if writes else [])]
+        return tuple(tuple((key, self.in_known_words(value)) for key, value in sorted(s.items())) for s in states)
 
     def execute(self, command: Sequence[Any]) -> Any:
         """Return the reply to one command."""
@@ -120,58 +190,118 @@ SCRIPTS: dict[str, Callable[..., Any]] = {
 
 
 class SteppedConnection(RedisConnection):
-    """RedisConnection of one actor. It takes a step before each command, and a command may go wrong."""
+    """RedisConnection of one actor: a step before each command, and perhaps a command that goes wrong."""
 
-    def __init__(self, redis: RedisDouble, step: Step, fault: Callable[[Sequence[Any]], str | None]) -> None:
-        """Take `fault`, which returns each command's fate: None, "dropped", "unanswered" or "late"."""
+    def __init__(self, redis: RedisDouble, pace: Pace, name: str = "") -> None:
         self._redis = redis
-        self._step = step
-        self._fault = fault
+        self._pace = pace
+        self._name = name
         self.breaker = Breaker(open_seconds=5)
         self.delayed: list[Sequence[Any]] = []
-        """Commands that the client has given up and that have not arrived yet."""
+        """Commands that the client has given up on and that have not arrived yet."""
+
+    def prepare(self) -> None:
+        """There is nothing to prepare."""
 
     def ask(self, *command: Any, wait: Wait) -> Any:
-        self._step("redis")
-        fault = self._fault(command)
-        if fault == "late":
+        fate = self._pace.wait("redis")
+        self._redis.know(command, self._name)
+        reply = None
+        if fate is Fate.LATE:
             self.delayed.append(command)
-        elif fault != "dropped":
+        elif fate is not Fate.DROPPED:
             reply = self._redis.execute(command)
-        if fault is not None:
+        # Who hardly waits is gone when the reply comes.
+        if fate is not Fate.DONE or wait.total <= PATIENCE.cache_send:
+            self._pace.saw("nothing")
             raise CacheAwayError(BypassReason.UNAVAILABLE)
+        self._pace.saw(self._redis.in_known_words(reply))
         return reply
 
     def ask_all(self, commands: Sequence[Command], *, wait: Wait) -> list[Any]:
         return [self.ask(*command, wait=wait) for command in commands]
 
 
-class LockingLoanStore(FakeLoanStore):
-    """The loan store in memory, with the row lock of one customer."""
+class SharedLoanStore(FakeLoanStore):
+    """The loan store in memory: the row lock of one customer, the two passes of its outbox, and a failover."""
 
     def __init__(self) -> None:
         super().__init__()
         self.locked = False
+        self.swept_once: list[Invalidation] = []
+        self.second_pass_is_due = True
+        """Whether the time between two passes is over."""
+        self.held: list[Invalidation] = []
+        """Those that a sweep has locked."""
+        self.generation = 0
+        """How many failovers there were."""
+        self.demoted: FakeLoanStore | None = None
+        """After a failover, the server that was the writer until then, as long as names lead to it."""
+
+    def fail_over(self) -> None:
+        """Put a new writer in the place of the old one, to which names and connections lead until names_follow()."""
+        self.demoted = FakeLoanStore(dict(self.customers), {c: list(loans) for c, loans in self.loans.items()})
+        self.generation += 1
+        self.locked = False
+        self.held = []
+
+    def names_follow(self) -> None:
+        """Lead new connections to the new writer."""
+        self.demoted = None
+
+    def update_loan(self, customer_id: int, **fields: Any) -> None:
+        """Change a customer's first loan as another system does, with SQL of its own; a trigger names the customer."""
+        first, *others = self.loans[customer_id]
+        self.loans[customer_id] = [first._replace(**fields), *others]
+        self.invalidations.append(Invalidation(customer_id, ()))
+
+    def contents(self) -> Hashable:
+        """Return all that anybody could learn of it."""
+        return (
+            _contents(self),
+            tuple(self.invalidations),
+            tuple(self.swept_once),
+            tuple(self.held),
+            self.locked,
+            self.generation,
+            self.demoted and _contents(self.demoted),
+        )
+
+
+def _contents(store: FakeLoanStore) -> Hashable:
+    return (
+        # All but the first are alike.
+        tuple((loans[0].emis_paid_on_time, len(loans)) for loans in store.loans.values()),
+        tuple(request.request_id for request, _ in store.answers),
+    )
 
 
 class SteppedStore(LoanStore):
-    """LoanStore of one actor. It takes a step before everything that others could notice."""
+    """LoanStore of one actor: a step before whatever others could notice."""
 
-    def __init__(self, store: LockingLoanStore, step: Step) -> None:
+    def __init__(self, store: SharedLoanStore, pace: Pace) -> None:
         self._store = store
-        self._step = step
+        self._pace = pace
 
     def credit_record(self, customer_id: int, today: date) -> Reading:
-        self._step("read")
-        return self._store.credit_record(customer_id, today)
+        self._pace.wait("read")
+        # Where a new connection leads to the writer, the real store asks that one instead.
+        reading = (self._store.demoted or self._store).credit_record(customer_id, today)
+        self._pace.saw(reading.record, self._store.demoted is None)
+        return reading._replace(from_writer=self._store.demoted is None)
 
     def credit_records(self, customer_ids: Sequence[int], today: date) -> list[CreditRecord]:
-        self._step("read")
-        return self._store.credit_records(customer_ids, today)
+        self._pace.wait("read")
+        if self._store.demoted is not None:
+            self._pace.saw("demoted")
+            raise StoreUnavailableError("The loan store takes no writes.")
+        records = self._store.credit_records(customer_ids, today)
+        self._pace.saw(*records)
+        return records
 
     @contextmanager
     def transaction(self) -> Iterator["SteppedTransaction"]:
-        transaction = SteppedTransaction(self._store, self._step)
+        transaction = SteppedTransaction(self._store, self._pace)
         try:
             yield transaction
         finally:
@@ -179,47 +309,107 @@ class SteppedStore(LoanStore):
 
 
 class SteppedTransaction(FakeTransaction):
-    """A transaction whose lock others wait for. Nobody sees its changes before its commit."""
+    """A transaction whose lock others wait for. What it does before its commit, nobody else can see."""
 
-    def __init__(self, store: LockingLoanStore, step: Step) -> None:
+    def __init__(self, store: SharedLoanStore, pace: Pace) -> None:
         super().__init__(store)
-        self._locking_store = store
-        self._step = step
+        self._shared_store = store
+        self._pace = pace
         self._holds_lock = False
 
     def lock_customer(self, customer_id: int) -> None:
-        self._step("lock", lambda: not self._locking_store.locked)
+        self._pace.wait("lock", lambda: not self._shared_store.locked or self._shared_store.demoted is not None)
+        if self._shared_store.demoted is not None:
+            self._pace.saw("demoted")
+            raise ConnectionLostError
         super().lock_customer(customer_id)
-        self._locking_store.locked = self._holds_lock = True
+        self._shared_store.locked = self._holds_lock = True
+        self._generation = self._shared_store.generation
+        self._pace.saw(_contents(self._shared_store))
 
     def commit(self) -> None:
-        self._step("commit")
+        fate = self._pace.wait("commit")
+        if self._generation != self._shared_store.generation:
+            self._pace.saw("demoted")
+            raise OutcomeUnknownError
         super().commit()
         self.unlock()
+        if fate is Fate.UNANSWERED:
+            self._pace.saw("nothing")
+            raise OutcomeUnknownError
+        self._pace.saw("committed")
 
     def unlock(self) -> None:
-        """Release the customer for the next actor."""
-        if self._holds_lock:
-            self._locking_store.locked = self._holds_lock = False
+        """Let the next one have the customer."""
+        if self._holds_lock and self._generation == self._shared_store.generation:
+            self._shared_store.locked = False
+        self._holds_lock = False
 
 
-class OutboxDouble(Outbox, InvalidationBatch):
-    """The outbox in memory; each batch is confirmed at its only pass."""
+class OutboxDouble(Outbox):
+    """The outbox in memory. A sweep takes what was never swept first and passes over what another has locked."""
 
-    def __init__(self, store: FakeLoanStore) -> None:
+    def __init__(self, store: SharedLoanStore, pace: Pace) -> None:
         self._store = store
+        self._pace = pace
 
     @contextmanager
-    def batch(self, limit: int) -> Iterator["OutboxDouble"]:
-        self.invalidations: Sequence[Invalidation] = self._store.invalidations[:limit]
-        self.rows = len(self.invalidations)
-        yield self
-
-    def confirm(self) -> None:
-        del self._store.invalidations[: len(self.invalidations)]
+    def batch(self, limit: int) -> Iterator["BatchDouble"]:
+        self._pace.wait("batch")
+        batch = BatchDouble(self._store, self._pace, limit)
+        try:
+            yield batch
+        finally:
+            batch.release()
 
     def oldest_seconds(self) -> int:
         return 0
 
     def pending(self, customer_ids: Sequence[int]) -> set[int]:
-        return {i.customer_id for i in self._store.invalidations}
+        self._pace.wait("pending")
+        rows = [*self._store.invalidations, *self._store.swept_once]
+        pending = {row.customer_id for row in rows} & set(customer_ids)
+        self._pace.saw(*sorted(pending))
+        return pending
+
+
+class BatchDouble(InvalidationBatch):
+    """A transaction that holds some rows of the outbox."""
+
+    def __init__(self, store: SharedLoanStore, pace: Pace, limit: int) -> None:
+        self._store = store
+        self._pace = pace
+        self._generation = store.generation
+        never = _without(store.held, store.invalidations)[:limit]
+        once = _without(store.held, store.swept_once)[:limit] if store.second_pass_is_due else []
+        self._from = store.invalidations if never else store.swept_once
+        self._rows = never or once
+        self.rows = len(self._rows)
+        store.held += self._rows
+        markers: dict[int, set[bytes]] = {}
+        for row in self._rows:
+            markers.setdefault(row.customer_id, set()).update(row.markers)
+        self.invalidations = [Invalidation(customer_id, tuple(sorted(m))) for customer_id, m in markers.items()]
+        pace.saw(self._from is store.swept_once, *self._rows)
+
+    def confirm(self) -> None:
+        if not self._rows:
+            return
+        self._pace.wait("confirm")
+        if self._generation != self._store.generation:
+            self._pace.saw("demoted")
+            raise OutcomeUnknownError
+        self._from[:] = _without(self._rows, self._from)
+        if self._from is self._store.invalidations:
+            self._store.swept_once += self._rows
+        self._pace.saw("confirmed")
+
+    def release(self) -> None:
+        """End the transaction."""
+        if self._generation == self._store.generation:
+            self._store.held = _without(self._rows, self._store.held)
+
+
+def _without(some: Sequence[Invalidation], rows: Sequence[Invalidation]) -> list[Invalidation]:
+    """Return the rows that are none of these; equal ones are different rows."""
+    return [row for row in rows if not any(row is other for other in some)]

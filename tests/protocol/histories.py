@@ -14,12 +14,14 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
+from itertools import product
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import redis
 
@@ -28,15 +30,30 @@ from lending.adapters.score_document import from_document
 from lending.config import Settings
 from local.servers.mysql_server import start_mysql
 from local.servers.redis_server import start_redis
-from local.servers.server import ServerError
-from testkit.database import own_database
+from local.servers.server import Server, ServerError
+from testkit.database import Database, connect, name_for, own_database
 from testkit.environments import Environment, EnvironmentKilledError
 from testkit.fakes import KEYSPACE, a_loan
+from testkit.proxy import HOST as PROXY_HOST
 from testkit.proxy import Action, Proxy
-from tests.protocol.interleavings import RICH, TODAY
-from tests.protocol.processes import PATIENCE_SECONDS, Seen, request, sweep, use_naive
+from tests.protocol.interleavings import BEHIND, EMIS_AFTER_CHANGE, RICH, TODAY, Behind
+from tests.protocol.processes import (
+    CACHE_NAME,
+    PATIENCE_SECONDS,
+    Seen,
+    answer_names,
+    connect_to_database,
+    refresh_beside,
+    request,
+    silence_names,
+    sweep,
+    use_naive,
+    use_resolver,
+)
 
 LANES = 8
+PURPOSE = "histories"
+"""In the names of the databases."""
 REPLICATION_TIMEOUT_SECONDS = 30
 READERS, WRITERS = (1, 3), (1, 2)
 SEATS = READERS[1] + WRITERS[1]
@@ -57,9 +74,19 @@ class Fault(Enum):
     LATE = "a Redis command arrives late"
     FLUSH = "FLUSHALL"
     FAILOVER = "a replica is promoted that lacks the latest writes"
+    SLOW = "every reply of Redis is late"
+    NAMES = "the cache's name has no answer"
+    DEMOTION = "connections to a demoted database server"
 
 
-WEIGHTS = {Fault.NONE: 8, Fault.DROP: 3, Fault.DROP_REPLY: 3, Fault.CUT: 3, Fault.LATE: 2}
+WEIGHTS = {Fault.NONE: 8, Fault.DROP: 3, Fault.DROP_REPLY: 3, Fault.CUT: 3, Fault.LATE: 2, Fault.DEMOTION: 2}
+EXCUSED = {Fault.FAILOVER, Fault.NAMES}
+"""After these an older score may be seen until the sweep: Redis forgot, or a writer could not send at all."""
+OUTSIDE = 0.15
+"""The share of histories with another system's UPDATE."""
+CREATED = 201
+UNSEEN_SECONDS = 20
+"""An outside write that is unseen for so long will not be seen."""
 ON_THE_WAY = {Fault.DROP: Action.DROP, Fault.DROP_REPLY: Action.DROP_REPLY, Fault.CUT: Action.CUT}
 COMMANDS = 12
 """About how many commands a history sends to Redis."""
@@ -77,9 +104,61 @@ class Tally:
     """S1."""
     stale_entries: Counter[Fault] = field(default_factory=Counter)
     """S2."""
+    accused: Counter[Fault] = field(default_factory=Counter)
+    """S3: entries that the inspection found wrong."""
+    unseen_seconds: list[float] = field(default_factory=list)
+    """How long after each outside write's commit the last check began that did not see it; 0 when all did."""
     unforeseen: Counter[int] = field(default_factory=Counter)
     """HTTP statuses that no fault explains."""
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def add(self, history: "History", *, naive: bool) -> None:
+        """Judge a history and count it."""
+        with self.lock:
+            self.histories += 1
+            self.checks += len(history.reads)
+            self.loans += history.made
+            self.faults[history.fault] += 1
+            self.unforeseen.update(s.status for s in [*history.writes, *history.reads] if s.status not in {200, 201})
+            if history.changed_at is not None:
+                self.unseen_seconds.append(history.unseen_seconds(history.changed_at))
+            if history.is_stale and (naive or history.fault not in EXCUSED):
+                self.stale_checks[history.fault] += 1
+            if history.left is not None and history.left != history.true:
+                self.stale_entries[history.fault] += 1
+            if history.fault is not Fault.FAILOVER:
+                self.accused[history.fault] += history.accused
+
+
+class History(NamedTuple):
+    """What happened in one history."""
+
+    fault: Fault
+    writes: list[Seen]
+    reads: list[Seen]
+    changed_at: float | None
+    """When another system's change was committed."""
+    made: int
+    """New loans."""
+    left: Behind | None
+    """What the entry had seen that the cache held at rest."""
+    accused: int
+    """Entries that the inspection found wrong."""
+
+    @property
+    def true(self) -> Behind:
+        """What there is to be seen in the end."""
+        return Behind(self.made, int(self.changed_at is not None))
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether a check saw an older score than one that had been answered for when it began."""
+        lent = [w for w in self.writes if w.status == CREATED]
+        return any(r.behind.loans < sum(w.ended_at < r.started_at for w in lent) for r in self.reads)
+
+    def unseen_seconds(self, changed_at: float) -> float:
+        """Return how long after the change the last check began that did not see it."""
+        return max([r.started_at - changed_at for r in self.reads if r.behind.changes == 0] + [0])
 
 
 class Cache:
@@ -90,7 +169,10 @@ class Cache:
         self._servers = [start_redis(folder / "a"), start_redis(folder / "b")]
         self._proxy = Proxy(self._servers[0].host, self._servers[0].port)
         self._proxy.on_request = self._on_request
-        self.environment = self._servers[0].environment | {"REDIS_PORT": str(self._proxy.port)}
+        self.environment = self._servers[0].environment | {
+            "REDIS_HOST": CACHE_NAME,
+            "REDIS_PORT": str(self._proxy.port),
+        }
         self._fault = Fault.NONE
         self._strikes_at = 0
         self._counting = threading.Lock()
@@ -103,6 +185,10 @@ class Cache:
         """Let a command of the next requests go wrong."""
         with self._counting:
             self._fault, self._strikes_at = fault, self._rng.randrange(COMMANDS)
+        if fault is Fault.SLOW:
+            self._proxy.delay(self._rng.uniform(*LATE_SECONDS))
+        else:
+            self._proxy.pass_on()
 
     def flush(self) -> None:
         """Forget everything."""
@@ -155,18 +241,24 @@ class Cache:
 class Lane:
     """Plays one history after the other, on its own database and cache."""
 
-    def __init__(self, stack: ExitStack, mysql: Mapping[str, str], number: int, seed: int, *, naive: bool) -> None:
+    def __init__(self, stack: ExitStack, servers: "Servers", number: int, seed: int, *, naive: bool) -> None:
         self._rng = random.Random(seed)
         self._naive = naive
+        self._servers = servers
         self._cache = Cache(Path(stack.enter_context(tempfile.TemporaryDirectory())), self._rng)
         stack.callback(self._cache.close)
-        self._database = stack.enter_context(own_database(dict(mysql), f"histories_{number}"))
+        self._database = stack.enter_context(own_database(servers.writer, f"{PURPOSE}_{number}"))
         migrate(self._database.connection)
-        self._stores = self._database.environment | self._cache.environment | {"SWEEP_SECONDS": "60"}
+        self._database_name = stack.enter_context(Proxy(servers.writer["DB_HOST"], int(servers.writer["DB_PORT"])))
+        port = {"DB_HOST": PROXY_HOST, "DB_PORT": str(self._database_name.port), "SWEEP_SECONDS": "60"}
+        self._stores = self._database.environment | self._cache.environment | port
         self._mark = Settings.from_env(self._stores).db_mark
         self._seats = [self._seat() for _ in range(SEATS)]
         self._refresh = Environment(self._stores)
         stack.callback(self._refresh.close)
+        if not naive:
+            beside = stack.enter_context(Environment(self._stores | {"SWEEP_SECONDS": "1"}))
+            beside.begin(refresh_beside)
         stack.callback(self._leave)
 
     def play(self, customer_id: int, tally: Tally) -> None:
@@ -174,47 +266,85 @@ class Lane:
         rng = self._rng
         fault = rng.choices(list(Fault), [WEIGHTS.get(fault, 1) for fault in Fault])[0]
         self._database.add_customer(customer_id, RICH, [a_loan()])
-        if rng.random() < 0.5:
-            self._seats[0].begin(request, "/check-eligibility", customer_id, 0)
-            self._seats[0].result()
+        outside = rng.random() < OUTSIDE
+        if outside or rng.random() < 0.5:
+            self._check(customer_id)
 
-        self._cache.fail(fault)
-        roles = ["/create-loan"] * rng.randint(*WRITERS) + ["/check-eligibility"] * rng.randint(*READERS)
+        # A loan drops the entry that another system's change has made old: in some histories there is none.
+        writers, readers = 0 if outside and rng.random() < 0.5 else rng.randint(*WRITERS), rng.randint(*READERS)
+        roles = ["/create-loan"] * writers + ["/check-eligibility"] * readers
         seats = self._seats[: len(roles)]
+        victim = rng.randrange(len(seats))
+        self._prepare(fault, customer_id, seats[victim])
         for seat, path in zip(seats, roles, strict=True):
             seat.begin(request, path, customer_id, rng.uniform(0, SPREAD_SECONDS))
-        victim = rng.randrange(len(seats))
         happening = self._let_happen(fault, seats[victim])
+        changed_at = self._change(customer_id) if outside else None
         seen = [self._result(seat) for seat in seats]
         happening.join()
-        if fault is Fault.KILL:
-            seats[victim].close()
-            self._seats[victim] = self._seat()
-        self._cache.fail(Fault.NONE)
+        self._repair(fault, victim)
 
-        self._seats[0].begin(request, "/check-eligibility", customer_id, 0)
-        last: Seen = self._seats[0].result()
-        writes = [s for s, path in zip(seen, roles, strict=True) if s and path == "/create-loan"]
-        reads = [s for s, path in zip(seen, roles, strict=True) if s and path == "/check-eligibility"] + [last]
+        reads = [s for s in seen[writers:] if s] + self._checks_until_seen(customer_id, changed_at)
         if fault is Fault.LATE:
             time.sleep(LATE_SECONDS[1])  # at rest means that nothing is under way
-        if not self._naive:
-            self._refresh.begin(sweep)
-            self._refresh.result()
+        accused = 0 if self._naive else self._come_to_rest(customer_id)
         entry = from_document(self._cache.entry(customer_id), customer_id, TODAY, self._mark)
-        ((made,),) = self._database.execute("SELECT COUNT(*) FROM loans WHERE customer_id = %s", (customer_id,))
+        left = None if entry is None else BEHIND[entry.credit_score]
+        ((loans,),) = self._database.execute("SELECT COUNT(*) FROM loans WHERE customer_id = %s", (customer_id,))
+        writes = [s for s in seen[:writers] if s]
+        tally.add(History(fault, writes, reads, changed_at, loans - 1, left, accused), naive=self._naive)
 
-        with tally.lock:
-            tally.histories += 1
-            tally.checks += len(reads)
-            tally.loans += made - 1
-            tally.faults[fault] += 1
-            tally.unforeseen.update(s.status for s in [*writes, *reads] if s.status not in {200, 201})
-            stale = [r for r in reads if r.loans < sum(w.ended_at < r.started_at for w in writes if w.status == 201)]
-            if stale and not (fault is Fault.FAILOVER and not self._naive):
-                tally.stale_checks[fault] += 1
-            if entry is not None and entry.loans != made:
-                tally.stale_entries[fault] += 1
+    def _prepare(self, fault: Fault, customer_id: int, victim: Environment) -> None:
+        self._cache.fail(fault)
+        if fault is Fault.NAMES:
+            self._do(victim, silence_names)
+        if fault is Fault.DEMOTION:
+            # All have connected before the failover; who connects now gets to the new writer.
+            self._database_name.lead_new_to(self._servers.demoted.host, self._servers.demoted.port)
+            for seat in self._seats:
+                self._do(seat, connect_to_database, customer_id)
+            self._database_name.lead_new_to(self._servers.writer["DB_HOST"], int(self._servers.writer["DB_PORT"]))
+
+    def _repair(self, fault: Fault, victim: int) -> None:
+        self._cache.fail(Fault.NONE)
+        if fault is Fault.KILL:
+            self._seats[victim].close()
+            self._seats[victim] = self._seat()
+        if fault is Fault.NAMES:
+            self._do(self._seats[victim], answer_names)
+
+    def _checks_until_seen(self, customer_id: int, changed_at: float | None) -> list[Seen]:
+        """Check once, and with our protocol again until another system's change is seen."""
+        checks = [self._check(customer_id)]
+        while changed_at is not None and not self._naive and checks[-1].behind.changes == 0:
+            if checks[-1].started_at - changed_at > UNSEEN_SECONDS:
+                break
+            checks.append(self._check(customer_id))
+        return checks
+
+    def _change(self, customer_id: int) -> float:
+        """Change a loan as another system does, at about the same time; return when that was committed."""
+        time.sleep(self._rng.uniform(0, 2 * SPREAD_SECONDS))
+        sql = "UPDATE loans SET emis_paid_on_time = %s WHERE customer_id = %s AND request_id IS NULL"
+        self._database.execute(sql, (EMIS_AFTER_CHANGE, customer_id))
+        return time.monotonic()
+
+    def _check(self, customer_id: int) -> Seen:
+        self._seats[0].begin(request, "/check-eligibility", customer_id, 0)
+        seen: Seen = self._seats[0].result()
+        return seen
+
+    def _come_to_rest(self, customer_id: int) -> int:
+        """Sweep; return how many entries the inspection found wrong."""
+        wrong = int(self._do(self._refresh, sweep))
+        never_swept = "SELECT 1 FROM cache_invalidations WHERE customer_id = %s AND swept_at IS NULL"
+        while self._database.execute(never_swept, (customer_id,)):
+            time.sleep(0.01)  # the refresh beside has them
+        return wrong
+
+    def _do(self, environment: Environment, function: Callable[..., object], *args: object) -> Any:
+        environment.begin(function, *args)
+        return environment.result()
 
     def _let_happen(self, fault: Fault, victim: Environment) -> threading.Timer:
         events: dict[Fault, Callable[[], None]] = {
@@ -239,21 +369,57 @@ class Lane:
 
     def _seat(self) -> Environment:
         seat = Environment(self._stores)
+        self._do(seat, use_resolver)
         if self._naive:
-            seat.begin(use_naive)
-            seat.result()
+            self._do(seat, use_naive)
         return seat
 
 
+class Servers(NamedTuple):
+    """The databases of a run."""
+
+    writer: dict[str, str]
+    demoted: Server
+    """Knows all customers as they are in the beginning of their history, and takes no writes."""
+
+
 @contextmanager
-def lanes(mysql: Mapping[str, str], number_of_lanes: int, seed: int, *, naive: bool) -> Iterator[list[Lane]]:
+def servers(writer: Mapping[str, str], histories: int, number_of_lanes: int) -> Iterator[Servers]:
+    """Fill a server with the beginnings of all histories, and demote it."""
+    names = [name_for(writer, f"{PURPOSE}_{number}") for number in range(number_of_lanes)]
+    with tempfile.TemporaryDirectory() as folder:
+        place, password = Path(folder) / "demoted", writer["DB_PASSWORD"]
+        with start_mysql(place, password=password) as server, connect(server.environment) as connection:
+            database = Database(server.environment, connection)
+            for name in names:
+                database.execute(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
+                connection.select_db(name)
+                migrate(connection)
+            _fill(database, names, histories)
+        with start_mysql(place, server.port, "--read-only", password=password) as demoted:
+            yield Servers(dict(writer), demoted)
+
+
+def _fill(database: Database, names: Sequence[str], histories: int) -> None:
+    database.connection.select_db(names[0])
+    database.connection.begin()
+    for customer_id in range(1, histories + 1):
+        database.add_customer(customer_id, RICH, [a_loan()])
+    database.connection.commit()
+    database.execute("SET @cache_invalidations_by_hand = 1")
+    for name, table in product(names[1:], ("customers", "loans")):
+        database.execute(f"INSERT INTO {name}.{table} SELECT * FROM {names[0]}.{table}")  # noqa: S608  # names of ours
+
+
+@contextmanager
+def lanes(servers: Servers, number_of_lanes: int, seed: int, *, naive: bool) -> Iterator[list[Lane]]:
     """Set up the lanes of a run."""
     with ExitStack() as stack:
-        yield [Lane(stack, mysql, number, seed + number, naive=naive) for number in range(number_of_lanes)]
+        yield [Lane(stack, servers, number, seed + number, naive=naive) for number in range(number_of_lanes)]
 
 
-def run(mysql: Mapping[str, str], histories: int, seed: int, *, naive: bool, lanes_at_once: int = LANES) -> Tally:
-    """Play this many histories of our or of the naive protocol, on the server that the DB_* variables name."""
+def run(servers: Servers, histories: int, seed: int, *, naive: bool, lanes_at_once: int = LANES) -> Tally:
+    """Play this many histories of our or of the naive protocol."""
     tally = Tally()
     customers = iter(range(1, histories + 1))
     taking = threading.Lock()
@@ -266,7 +432,7 @@ def run(mysql: Mapping[str, str], histories: int, seed: int, *, naive: bool, lan
                 return
             lane.play(customer_id, tally)
 
-    with lanes(mysql, lanes_at_once, seed, naive=naive) as all_lanes, ThreadPoolExecutor(lanes_at_once) as pool:
+    with lanes(servers, lanes_at_once, seed, naive=naive) as all_lanes, ThreadPoolExecutor(lanes_at_once) as pool:
         for done in [pool.submit(work, lane) for lane in all_lanes]:
             done.result()
     return tally
@@ -282,7 +448,13 @@ def table(ours: Tally, naive: Tally) -> str:
         rows.append(f"{'S1 / S2 anomalies with ' + fault.value:52.52} {cells[0]:>18} {cells[1]:>18}")
     totals = [f"{t.stale_checks.total()} / {t.stale_entries.total()}" for t in (ours, naive)]
     rows.append(f"{'S1 / S2 anomalies':52} {totals[0]:>18} {totals[1]:>18}")
+    rows.append(f"{'S3: entries that the inspection found wrong':52} {ours.accused.total():18} {'-':>18}")
     rows.append(f"{'answers that no fault explains':52} {ours.unforeseen.total():18} {naive.unforeseen.total():18}")
+    unseen = sorted(ours.unseen_seconds)
+    rows.append(f"{'writes by another system':52} {len(unseen):18,} {len(naive.unseen_seconds):18,}")
+    if unseen:
+        rows.append(f"{'  unseen for, median (s)':52} {unseen[len(unseen) // 2]:18.2f} {'until it ends':>18}")
+        rows.append(f"{'  unseen for, longest (s)':52} {unseen[-1]:18.2f} {'until it ends':>18}")
     return "\n".join(rows)
 
 
@@ -292,9 +464,12 @@ def main() -> None:
     parser.add_argument("-n", type=int, default=10_000, help="histories of each")
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, start_mysql(Path(folder) / "mysql") as mysql:
-        print(f"seed {options.seed}")
-        tallies = [run(mysql.environment, options.n, options.seed, naive=naive) for naive in (False, True)]
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        writer = stack.enter_context(start_mysql(Path(folder) / "mysql")).environment
+        both = stack.enter_context(servers(writer, options.n, LANES))
+        print(f"seed {options.seed}", flush=True)
+        tallies = [run(both, options.n, options.seed, naive=naive) for naive in (False, True)]
     print(table(*tallies))
 
 

@@ -1,47 +1,56 @@
-"""Explores every order of the steps of readers and writers, with a kill or a lost command at every place.
+"""Explores every order of the steps of readers, writers and the refresh, with every fault at every place.
 
-The real use cases and the real cache adapter run as coroutines that pause before each command. One run follows one
-schedule; depth-first search over the choices finds the next, until there is none.
+The real use cases and the real cache adapter run as coroutines that pause before each step. What comes next is a
+choice: whose step, and what becomes of it. A search goes through all choices; where it comes to a state that it has
+been in, it counts the schedules from there on again and does not run them again.
 
-S1: no read that starts after create-loan has answered sees an older score.
-S2: at rest, after a sweep, the cache holds no older score.
-S3: as long as no command is lost, the inspection finds nothing wrong, however the others move meanwhile.
+S1: no read that starts after create-loan has answered sees an older score, unless a failover of Redis brought it back.
+S2: at rest, after both passes of the sweep, the cache holds nothing but what the store says.
+S3: the inspection finds nothing wrong, unless a failover of Redis brought it back.
 
     python -m tests.protocol.interleavings            ours and naive, side by side
 """
 
 import argparse
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from enum import Enum
 from functools import partial
 from itertools import product
-from typing import Any
+from multiprocessing import Pool
+from typing import Any, NamedTuple
 
-from greenlet import greenlet
+from greenlet import GreenletExit, greenlet
 
 from lending.adapters.redis_bulk_scores import RedisBulkScoreCache
 from lending.adapters.redis_scores import RedisScoreCache
 from lending.adapters.score_document import from_document
 from lending.domain.loans import LoanApplication, LoanRequest
 from lending.domain.scoring import assess
-from lending.patience import Patience
+from lending.errors import LendingError
 from lending.ports import CacheAwayError, CachedProfile, ScoreCache
 from lending.use_cases.cache_use import CacheUse
 from lending.use_cases.check_eligibility import check_eligibility
 from lending.use_cases.create_loan import create_loan
 from lending.use_cases.refresh_cache import CacheRefresh
-from testkit.fakes import KEYSPACE, Customer, a_loan, credit_record
+from testkit.fakes import KEYSPACE, Customer, Loan, a_loan, credit_record
 from tests.protocol.doubles import (
-    LockingLoanStore,
+    AGES,
+    PATIENCE,
+    AtOnce,
+    Fate,
     OutboxDouble,
+    Pace,
     RedisDouble,
+    SharedLoanStore,
     SteppedConnection,
     SteppedStore,
-    no_step,
+    always,
 )
 from tests.protocol.naive import NaiveScoreCache
 
@@ -51,25 +60,61 @@ KEY = KEYSPACE.entry(CUSTOMER_ID)
 RICH = Customer(monthly_salary=Decimal(9000000), approved_limit=Decimal(9000000000))
 APPLICATION = LoanApplication(CUSTOMER_ID, Decimal(100000), Decimal(12), 12)
 """The application in every request."""
+IDEMPOTENCY_KEY = b"key"
+EMIS_AFTER_CHANGE = 10
+"""What another system changes the first loan's punctual installments to."""
 
-COMMAND_FAULTS = ("dropped", "unanswered", "late")
-STEPS = {"r": 3, "w": 5, "f": 7}
-COMMANDS = {"r": 2, "w": 3, "f": 5}
 FORGOTTEN_WRITES = 3
+"""How many of its latest writes a failover of Redis may forget."""
 
-Protocol = Callable[[Any], ScoreCache]
-OURS: Protocol = partial(RedisScoreCache, keyspace=KEYSPACE, patience=Patience())
-NAIVE: Protocol = partial(NaiveScoreCache, keyspace=KEYSPACE, patience=Patience())
+Protocol = partial[RedisScoreCache] | partial[NaiveScoreCache]
+OURS: Protocol = partial(RedisScoreCache, keyspace=KEYSPACE, patience=PATIENCE)
+NAIVE: Protocol = partial(NaiveScoreCache, keyspace=KEYSPACE, patience=PATIENCE)
 
 
-def _score_after(loans: int) -> int:
-    """Return the customer's score with this many loans of APPLICATION after the first one."""
+class Fault(Enum):
+    """What can go wrong in a schedule, each once but the last two, at any place."""
+
+    KILL = "a process is killed"
+    COMMAND = "a Redis command is lost, late or unanswered"
+    COMMIT = "a commit is unanswered"
+    EXPIRY = "a lease ends before its time"
+    REDIS_FAILOVER = "Redis forgets its latest writes"
+    DEMOTION = "the database's writer is demoted, and names lead to it for a while"
+    SLOW = "Redis's replies are late, each of them or some"
+    HASTE = "a writer has no time left after its commit"
+
+
+Faults = tuple[Fault, ...]
+ALONE: list[Faults] = [(), *[(fault,) for fault in Fault]]
+"""Every fault by itself, and none."""
+TWO_AT_ONCE: list[Faults] = [(Fault.KILL, Fault.COMMAND)]
+CASTS = ("wrr", "wwr", "wpr", "wrf", "osr", "osf", "wos")
+"""Who acts in each exploration; the letters are explained at Scene."""
+
+
+def _score_of(loans: int, changes: int) -> int:
+    """Return the customer's score after this many loans of APPLICATION, and changes by another system."""
     new = a_loan(emis_paid_on_time=0, start_date=TODAY, end_date=date(2025, 6, 15), status="APPROVED")
-    return assess(credit_record(CUSTOMER_ID, RICH, [a_loan(), *[new] * loans], TODAY), TODAY).credit_score
+    record = credit_record(CUSTOMER_ID, RICH, [_first_loan(changes), *[new] * loans], TODAY)
+    return assess(record, TODAY).credit_score
 
 
-LOANS_BEHIND = {_score_after(loans): loans for loans in range(3)}
-"""The number of new loans behind each score. Each number has its own score."""
+def _first_loan(changes: int) -> Loan:
+    return a_loan(emis_paid_on_time=EMIS_AFTER_CHANGE) if changes else a_loan()
+
+
+class Behind(NamedTuple):
+    """What a score has seen."""
+
+    loans: int
+    """New loans of this service."""
+    changes: int
+    """Changes by another system."""
+
+
+BEHIND = {_score_of(*behind): behind for behind in map(Behind._make, product(range(3), range(2)))}
+"""Each state of the customer has its own score."""
 
 
 class Killed(BaseException):
@@ -83,183 +128,251 @@ class BulkCacheOfOne(RedisBulkScoreCache):
         return self.entries([CUSTOMER_ID], today)
 
 
-@dataclass(frozen=True)
-class Fault:
-    """The one fault of a run."""
+class Actor(Pace):
+    """One request, or one run of a job, on its way."""
 
-    kind: str
-    """killed: an actor ends before a step. dropped, unanswered, late: a Redis command of an actor never arrives,
-    arrives but its reply does not, or arrives at any time after the actor has given it up. expired: a lease ends before
-    its time. failover: Redis forgets its latest writes."""
-    actor: int = -1
-    """The actor whose step or command it is."""
-    at: int = 0
-    """The number of the actor's step or command, or the number of writes that are forgotten."""
+    def __init__(self, name: str, run: "Run", body: Callable[["Actor"], None]) -> None:
+        self.name = name
+        self.connection = SteppedConnection(run.redis, self, name)
+        self.store = SteppedStore(run.store, self)
+        self.next_step = ""
+        self.ready: Callable[[], bool] = always
+        self.score: int | None = None
+        """The score that a reader saw."""
+        self.must_see = 0
+        """How many loans had been answered for when this one began."""
+        self.has_begun = False
+        self._run = run
+        self._seen: list[Hashable] = []
+        self._scheduler = greenlet.getcurrent()
+        self._coroutine = greenlet(partial(body, self))
+        self._coroutine.switch()
 
-
-@dataclass
-class Actor:
-    """One request on its way."""
-
-    name: str
-    body: Callable[["Actor"], None]
-    coroutine: greenlet = field(init=False)
-    ready: Callable[[], bool] = lambda: True
-    steps: int = 0
-    commands: int = 0
-    connection: SteppedConnection = field(init=False)
-    score: int | None = None
-    """The score that a reader saw."""
-    must_see: int = 0
-    """The number of loans that had been answered when this reader started."""
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether nothing is left for it to do."""
+        return bool(self._coroutine.dead)
 
     @property
     def is_stale(self) -> bool:
         """Whether this reader saw a score that is older than promised."""
-        return self.score is not None and LOANS_BEHIND[self.score] < self.must_see
+        return self.score is not None and BEHIND[self.score].loans < self.must_see
+
+    @property
+    def has_committed(self) -> bool:
+        """Whether this writer knows that its loan counts."""
+        return ("committed",) in self._seen
+
+    def wait(self, step: str, ready: Callable[[], bool] = always) -> Fate:
+        self.next_step, self.ready = step, ready
+        fate: Fate | None = self._scheduler.switch()
+        if fate is None:
+            raise Killed
+        return fate
+
+    def saw(self, *what: Hashable) -> None:
+        self._seen.append(what)
+
+    def go_on(self, fate: Fate | None) -> None:
+        """Take the next step, which comes to this; None kills the actor before it."""
+        if not self.has_begun:
+            self.has_begun, self.must_see = True, len(self._run.answered)
+        self._coroutine.switch(fate)
+
+    def give_up(self) -> None:
+        """End it, since nobody wants to know its further steps."""
+        if not self.is_at_rest:
+            self._coroutine.throw(GreenletExit)
+
+    def contents(self) -> Hashable:
+        """Return all that its further steps, and the judgement of it, depend on."""
+        under_way = tuple(map(self._run.redis.in_known_words_of, self.connection.delayed))
+        if self.is_at_rest:
+            return self.is_stale, under_way
+        return self.next_step, self.must_see, self.has_begun, tuple(self._seen), under_way
 
 
 class Run:
-    """One schedule from its first to its last step."""
+    """One schedule, from its first to its last step."""
 
-    def __init__(self, protocol: Protocol, cast: str, fault: Fault | None, *, warm: bool) -> None:
-        """Set the scene. `cast` has one letter per reader, writer and refresh; `warm` begins with a cached score."""
+    def __init__(self, scene: "Scene") -> None:
         self.redis = RedisDouble()
-        self.store = LockingLoanStore()
+        self.store = SharedLoanStore()
         self.store.customers[CUSTOMER_ID] = RICH
         self.store.loans[CUSTOMER_ID] = [a_loan()]
-        self._protocol = protocol
-        self._fault = fault
-        self.answered = 0
-        self.accused = 0
-        """How many mismatches the inspection has reported."""
-        self._scheduler = greenlet.getcurrent()
-        self._failover = fault is not None and fault.kind == "failover"
-        self._event_to_come = fault is not None and fault.kind in {"expired", "failover"}
-        if warm:
-            self._check(OURS(self._sound_connection()), no_step)
-        self.actors = [Actor(f"{role}{n}", self._body_of(role)) for n, role in enumerate(cast)]
-        for index, actor in enumerate(self.actors):
-            actor.connection = SteppedConnection(self.redis, self._step_of(index), self._fault_of(index))
+        self.store.second_pass_is_due = Fault.REDIS_FAILOVER not in scene.faults
+        self.answered: set[int] = set()
+        """The loans that somebody has had an answer for."""
+        self.accused = False
+        """Whether the inspection has found an entry wrong."""
+        self._scene = scene
+        self._to_come = set(scene.faults)
+        self._happened: set[Fault] = set()
+        self._key = IDEMPOTENCY_KEY if "p" in scene.cast else None
+        if scene.warm:
+            self._check(OURS(SteppedConnection(self.redis, AtOnce())), SteppedStore(self.store, AtOnce()))
+        self._actors = [Actor(f"{role}{n}", self, self._body_of(role)) for n, role in enumerate(scene.cast)]
 
-    def follow(self, choices: Sequence[int]) -> list[tuple[int, int]]:
-        """Run with the given choices, then with the first of each; return each choice and how many there were."""
-        trace: list[tuple[int, int]] = []
-        for actor in self.actors:
-            actor.coroutine = greenlet(lambda actor=actor: actor.body(actor))
-        while True:
-            moves = list(self._moves())
-            if not moves:
-                return trace
-            choice = choices[len(trace)] if len(trace) < len(choices) else 0
-            trace.append((choice, len(moves)))
-            moves[choice]()
+    def moves(self) -> list[Callable[[], None]]:
+        """Return whatever could happen next."""
+        return [*self._steps(), *self._arrivals(), *self._events()]
 
-    def anomalies(self) -> list[str]:
+    def give_up(self) -> None:
+        """End it here."""
+        for actor in self._actors:
+            actor.give_up()
+
+    def contents(self) -> Hashable:
+        """Return all that the rest of the schedule, and the judgement of it, depend on."""
+        return (
+            self.redis.contents(FORGOTTEN_WRITES if Fault.REDIS_FAILOVER in self._to_come else 0),
+            self.store.contents(),
+            tuple(actor.contents() for actor in self._actors),
+            frozenset(self.answered),
+            self.accused,
+            frozenset(self._to_come),
+            frozenset(self._happened),
+        )
+
+    def anomalies(self) -> frozenset[str]:
         """Return the promises that were broken, after everything has come to rest."""
-        last = Actor("last", self._read)
-        last.connection = self._sound_connection()
-        self._read(last)
-        # Only a failover may bring an older score back, until the next sweep.
-        broken = [f"S1 {actor.name}" for actor in [*self.actors, last] if actor.is_stale and not self._failover]
-        self._sweep()
+        last = SteppedConnection(self.redis, AtOnce())
+        seen = self._check(self._scene.protocol(last), SteppedStore(self.store, AtOnce()))
+        stale = BEHIND[seen].loans < len(self.answered) or any(actor.is_stale for actor in self._actors)
+        self._come_to_rest()
         entry = from_document(self.redis.values.get(KEY, b""), CUSTOMER_ID, TODAY, KEYSPACE.mark)
-        if entry is not None and entry.loans != len(self.store.loans[CUSTOMER_ID]):
-            broken.append("S2")
-        if self.accused and (self._fault is None or self._fault.kind == "killed"):
-            broken.append("S3")
-        return broken
+        true = assess(self.store.credit_record(CUSTOMER_ID, TODAY).record, TODAY)
+        broken = {"S2": entry is not None and entry != true}
+        if Fault.REDIS_FAILOVER not in self._happened:
+            broken |= {"S1": stale, "S3": self.accused}
+        return frozenset(promise for promise, is_broken in broken.items() if is_broken)
 
-    def _moves(self) -> Iterator[Callable[[], None]]:
-        """Yield everything that could happen next: an actor's step, or the arrival of a late command."""
-        for actor in self.actors:
-            if not actor.coroutine.dead and actor.ready():
-                yield actor.coroutine.switch
+    def _steps(self) -> Iterator[Callable[[], None]]:
+        for actor in self._actors:
+            if actor.is_at_rest:
+                continue
+            if Fault.KILL in self._to_come and actor.has_begun:
+                yield partial(self._strike, Fault.KILL, partial(actor.go_on, None))
+            if not actor.ready():
+                continue
+            yield partial(actor.go_on, Fate.DONE)
+            if actor.next_step == "redis":
+                if Fault.COMMAND in self._to_come:
+                    for fate in (Fate.DROPPED, Fate.UNANSWERED, Fate.LATE):
+                        yield partial(self._strike, Fault.COMMAND, partial(actor.go_on, fate))
+                if Fault.SLOW in self._to_come:
+                    yield partial(actor.go_on, Fate.UNANSWERED)
+            if actor.next_step == "commit" and Fault.COMMIT in self._to_come:
+                yield partial(self._strike, Fault.COMMIT, partial(actor.go_on, Fate.UNANSWERED))
+
+    def _arrivals(self) -> Iterator[Callable[[], None]]:
+        for actor in self._actors:
             if actor.connection.delayed:
                 yield partial(self._arrive, actor.connection.delayed)
-        if self._event_to_come and (self._failover or self.redis.values.get(KEY, b"").startswith(b"lease:")):
-            yield self._happen
+
+    def _events(self) -> Iterator[Callable[[], None]]:
+        if Fault.EXPIRY in self._to_come and self.redis.values.get(KEY, b"").startswith(b"lease:"):
+            yield partial(self._strike, Fault.EXPIRY, self._expire)
+        if Fault.REDIS_FAILOVER in self._to_come:
+            for writes in range(1, FORGOTTEN_WRITES + 1):
+                yield partial(self._strike, Fault.REDIS_FAILOVER, partial(self.redis.forget, writes))
+        if Fault.DEMOTION in self._to_come:
+            yield partial(self._strike, Fault.DEMOTION, self.store.fail_over)
+        if self.store.demoted is not None:
+            yield self.store.names_follow
+
+    def _strike(self, fault: Fault, event: Callable[[], None]) -> None:
+        self._to_come.remove(fault)
+        self._happened.add(fault)
+        event()
 
     def _arrive(self, delayed: list[Sequence[Any]]) -> None:
         self.redis.execute(delayed.pop())
 
-    def _happen(self) -> None:
-        """Make the fault happen that belongs to no actor."""
-        self._event_to_come = False
-        if self._failover and self._fault is not None:
-            self.redis.forget(self._fault.at)
-        else:
-            del self.redis.values[KEY]
-
-    def _step_of(self, index: int) -> Callable[..., None]:
-        def step(_what: str, ready: Callable[[], bool] = lambda: True) -> None:
-            actor = self.actors[index]
-            actor.ready = ready
-            if actor.steps > 0:  # the first one was chosen by starting the actor
-                self._scheduler.switch()
-            actor.steps += 1
-            if self._fault == Fault("killed", index, actor.steps):
-                raise Killed
-
-        return step
-
-    def _fault_of(self, index: int) -> Callable[[Sequence[Any]], str | None]:
-        def fault(_command: Sequence[Any]) -> str | None:
-            actor = self.actors[index]
-            actor.commands += 1
-            return next((kind for kind in COMMAND_FAULTS if self._fault == Fault(kind, index, actor.commands)), None)
-
-        return fault
-
-    def _read(self, actor: Actor) -> None:
-        actor.must_see = self.answered
-        with suppress(Killed):
-            actor.score = self._check(self._protocol(actor.connection), actor.connection._step)
-
-    def _write(self, actor: Actor) -> None:
-        try:
-            answer = create_loan(
-                LoanRequest(APPLICATION, actor.name, ()),
-                store=lambda: SteppedStore(self.store, actor.connection._step),
-                scores=self._protocol(actor.connection),
-                today=TODAY,
-                cache_use=CacheUse(),
-                seconds_left=lambda: 10,
-                pause=lambda _: None,
-                patience=Patience(),
-            )
-        except Killed:
-            return
-        assert answer.loan is not None
-        self.answered += 1
-
-    def _refresh(self, actor: Actor) -> None:
-        cache = BulkCacheOfOne(actor.connection, KEYSPACE, Patience())
-        store = SteppedStore(self.store, actor.connection._step)
-        refresh = CacheRefresh(OutboxDouble(self.store), store, cache, lambda: TODAY, lambda: 60)
-        with suppress(Killed):
-            for step in (refresh.warm, refresh.inspect):
-                with suppress(CacheAwayError):
-                    step()
-            self.accused += len(refresh.report.mismatches)
+    def _expire(self) -> None:
+        del self.redis.values[KEY]
 
     def _body_of(self, role: str) -> Callable[[Actor], None]:
-        return {"r": self._read, "w": self._write, "f": self._refresh}[role]
+        bodies = {"r": self._read, "w": self._write, "p": self._write, "o": self._update, "s": self._sweep}
+        body = (bodies | {"f": self._warm_and_inspect})[role]
 
-    def _check(self, scores: ScoreCache, step: Callable[..., None]) -> int:
-        checked = check_eligibility(
-            APPLICATION, store=lambda: SteppedStore(self.store, step), scores=scores, today=TODAY, cache_use=CacheUse()
+        def until_killed(actor: Actor) -> None:
+            # The store may be away, too: then there is no answer.
+            with suppress(Killed, LendingError):
+                body(actor)
+
+        return until_killed
+
+    def _read(self, actor: Actor) -> None:
+        actor.score = self._check(self._scene.protocol(actor.connection), actor.store)
+
+    def _write(self, actor: Actor) -> None:
+        in_haste = Fault.HASTE in self._scene.faults
+        result = create_loan(
+            LoanRequest(APPLICATION, actor.name, () if self._key is None else (self._key,)),
+            store=lambda: actor.store,
+            scores=self._scene.protocol(actor.connection),
+            today=TODAY,
+            cache_use=CacheUse(),
+            seconds_left=lambda: 0.1 if in_haste and actor.has_committed else 5 * AGES,
+            pause=lambda seconds: self._pause(actor, seconds),
+            patience=PATIENCE,
         )
+        assert result.loan is not None
+        self.answered.add(result.loan.loan_id)
+
+    def _pause(self, actor: Actor, seconds: float) -> None:
+        """Wait; while an outcome is unknown, as often as it takes the names to lead to the writer."""
+        in_doubt = seconds == PATIENCE.pause_while_away
+        actor.wait("pause", lambda: not in_doubt or self.store.demoted is None)
+
+    def _update(self, actor: Actor) -> None:
+        actor.wait("update", lambda: self.store.demoted is None)
+        self.store.update_loan(CUSTOMER_ID, emis_paid_on_time=EMIS_AFTER_CHANGE)
+
+    def _sweep(self, actor: Actor) -> None:
+        """Sweep twice, for both passes."""
+        if self._scene.protocol.func is NaiveScoreCache:
+            return
+        for _ in range(2):
+            with suppress(CacheAwayError):
+                self._refresh(actor.connection, actor.store, actor).sweep()
+
+    def _warm_and_inspect(self, actor: Actor) -> None:
+        refresh = self._refresh(actor.connection, actor.store, actor)
+        for step in (refresh.warm, refresh.inspect):
+            with suppress(CacheAwayError):
+                step()
+        self.accused = self.accused or bool(refresh.report.mismatches)
+
+    def _come_to_rest(self) -> None:
+        """Sweep until nothing is left to be swept."""
+        if self._scene.protocol.func is NaiveScoreCache:
+            return
+        self.store.second_pass_is_due = True
+        connection = SteppedConnection(self.redis, AtOnce())
+        while self.store.invalidations or self.store.swept_once:
+            self._refresh(connection, SteppedStore(self.store, AtOnce()), AtOnce()).sweep()
+
+    def _refresh(self, connection: SteppedConnection, store: SteppedStore, pace: Pace) -> CacheRefresh:
+        cache = BulkCacheOfOne(connection, KEYSPACE, PATIENCE)
+        return CacheRefresh(OutboxDouble(self.store, pace), store, cache, lambda: TODAY, lambda: 60)
+
+    def _check(self, scores: ScoreCache, store: SteppedStore) -> int:
+        checked = check_eligibility(APPLICATION, store=lambda: store, scores=scores, today=TODAY, cache_use=CacheUse())
         return checked.decision.credit_score
 
-    def _sound_connection(self) -> SteppedConnection:
-        return SteppedConnection(self.redis, no_step, lambda _command: None)
 
-    def _sweep(self) -> None:
-        if self._protocol is NAIVE:
-            return
-        cache = RedisBulkScoreCache(self._sound_connection(), KEYSPACE, Patience())
-        CacheRefresh(OutboxDouble(self.store), self.store, cache, lambda: TODAY, lambda: 60).sweep()
+class Scene(NamedTuple):
+    """Who acts, from what beginning, and what may go wrong."""
+
+    protocol: Protocol
+    cast: str
+    """A letter each: r reads, w lends, p repeats the w's request with its key, o updates the loans with SQL of its own,
+    s sweeps, f warms and inspects."""
+    faults: Faults
+    warm: bool
+    """Whether the score is cached in the beginning."""
 
 
 @dataclass
@@ -267,65 +380,107 @@ class Result:
     """The counts of an exploration."""
 
     schedules: int = 0
-    anomalies: dict[str, int] = field(default_factory=dict)
+    states: int = 0
+    """So many were run; in the others the same would have happened."""
+    anomalies: Counter[str] = field(default_factory=Counter)
+    """Schedules, by the promise that they break."""
     first: str = ""
     """The first anomaly, with its schedule."""
 
-
-def faults(cast: str) -> Iterator[Fault | None]:
-    """Yield every fault that can happen to a cast, beginning with none."""
-    yield None
-    for actor, role in enumerate(cast):
-        yield from (Fault("killed", actor, at) for at in range(1, STEPS[role] + 1))
-        yield from (Fault(kind, actor, at) for kind in COMMAND_FAULTS for at in range(1, COMMANDS[role] + 1))
-    yield Fault("expired")
-    yield from (Fault("failover", at=at) for at in range(1, FORGOTTEN_WRITES + 1))
+    def add(self, other: "Result") -> None:
+        """Add another's counts."""
+        self.schedules += other.schedules
+        self.states += other.states
+        self.anomalies += other.anomalies
+        self.first = self.first or other.first
 
 
-def explore(protocol: Protocol, cast: str, fault: Fault | None, *, warm: bool, result: Result) -> None:
-    """Run every schedule of a cast with a fault, and add their counts."""
-    choices: list[int] = []
-    while True:
-        run = Run(protocol, cast, fault, warm=warm)
-        trace = run.follow(choices)
-        result.schedules += 1
-        for anomaly in run.anomalies():
-            kind = anomaly.split()[0]
-            result.anomalies[kind] = result.anomalies.get(kind, 0) + 1
-            result.first = (
-                result.first or f"{anomaly}: cast {cast}, warm {warm}, {fault}, choices {[c for c, _ in trace]}"
-            )
-        while trace and trace[-1][0] + 1 == trace[-1][1]:
-            trace.pop()
-        if not trace:
-            return
-        choices = [choice for choice, _ in trace]
-        choices[-1] += 1
+class Exploration:
+    """Goes through all schedules of a scene."""
+
+    def __init__(self, scene: Scene, *, remember: bool = True) -> None:
+        """Take the scene, and whether to recognise states: without, each schedule is run from end to end."""
+        self._scene = scene
+        self._remember = remember
+        self._known: dict[int, Counter[str]] = {}
+        self._first = ""
+
+    def result(self) -> Result:
+        """Return what all schedules came to."""
+        counts = self._explore(Run(self._scene), [])
+        schedules = counts.pop("schedules")
+        return Result(schedules, len(self._known), counts, self._first)
+
+    def _explore(self, run: Run, choices: list[int]) -> Counter[str]:
+        """Count what comes of a run that has followed these choices."""
+        state = hash(run.contents())
+        if self._remember and state in self._known:
+            run.give_up()
+            return self._known[state]
+        counts: Counter[str] = Counter()
+        moves = run.moves()
+        for choice in range(len(moves)):
+            if choice > 0:
+                run = self._run_along(choices)
+                moves = run.moves()
+            moves[choice]()
+            counts.update(self._explore(run, [*choices, choice]))
+        if not moves:
+            counts["schedules"] = 1
+            for anomaly in run.anomalies():
+                counts[anomaly] = 1
+                self._first = self._first or f"{anomaly}: {self._scene}, choices {choices}"
+        self._known[state] = counts
+        return counts
+
+    def _run_along(self, choices: Sequence[int]) -> Run:
+        run = Run(self._scene)
+        for choice in choices:
+            run.moves()[choice]()
+        return run
 
 
-def explore_all(protocol: Protocol, casts: Sequence[str]) -> Result:
-    """Run every schedule of the casts, cold and warm, with every fault."""
+def explore(scene: Scene) -> Result:
+    """Go through all schedules of a scene."""
+    return Exploration(scene).result()
+
+
+def explore_all(protocol: Protocol, casts: Sequence[str], faults: Sequence[Faults]) -> Result:
+    """Go through all schedules of each cast, cold and warm, under each of the sets of faults."""
     result = Result()
-    for cast, warm in product(casts, (False, True)):
-        for fault in faults(cast):
-            explore(protocol, cast, fault, warm=warm, result=result)
+    for cast, each, warm in product(casts, faults, (False, True)):
+        result.add(explore(Scene(protocol, cast, each, warm)))
     return result
 
 
 def main() -> None:
-    """Explore our protocol and the naive one, and print the counts of each."""
+    """Go through all schedules of ours and of the naive protocol, and print what they came to."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument(
-        "--casts", nargs="+", default=["wrr", "wwr", "wrf"], help="letters: r reader, w writer, f refresh"
-    )
+    parser.add_argument("--casts", nargs="+", default=CASTS, help="a letter for each who acts")
     casts = parser.parse_args().casts
-    for name, protocol in {"ours": OURS, "naive": NAIVE}.items():
-        started_at = time.monotonic()
-        result = explore_all(protocol, casts)
-        seconds = time.monotonic() - started_at
-        print(f"{name:6} {result.schedules:9,} schedules in {seconds:5.0f} s, anomalies: {result.anomalies or 'none'}")
-        if result.first:
-            print(f"       first: {result.first}")
+    started_at = time.monotonic()
+    print(f"{'cast':6}{'':7}{'schedules':>22}{'states':>10}   S1 / S2 / S3 broken")
+    totals = {"ours": Result(), "naive": Result()}
+    with Pool(2) as pool:
+        for cast in casts:
+            for name, protocol in {"ours": OURS, "naive": NAIVE}.items():
+                of_cast = Result()
+                for result in pool.imap_unordered(
+                    explore, [Scene(protocol, cast, *rest) for rest in product(ALONE + TWO_AT_ONCE, (False, True))]
+                ):
+                    of_cast.add(result)
+                print(_line(cast, name, of_cast), flush=True)
+                totals[name].add(of_cast)
+    for name, total in totals.items():
+        print(_line("all", name, total))
+    print(f"{time.monotonic() - started_at:.0f} s")
+    if totals["ours"].first:
+        print(f"first of ours: {totals['ours'].first}")
+
+
+def _line(cast: str, name: str, result: Result) -> str:
+    broken = " / ".join(f"{result.anomalies[promise]:,}" for promise in ("S1", "S2", "S3"))
+    return f"{cast:6}{name:7}{result.schedules:22,}{result.states:10,}   {broken}"
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ class NaiveScoreCache(ScoreCache):
         return Fill.STORED if stored else Fill.FAILED
 
     def begin_write(self, customer_id: int, marker: bytes) -> bool:
-        return True
+        return False
 
     def finish_write(self, customer_id: int, marker: bytes, *, wait: bool = True) -> bool:
         return self._tell("DEL", self._keyspace.entry(customer_id))

@@ -1,12 +1,17 @@
 """The doubles answer as the real servers do."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from lending.adapters.logins import GivenLogin
+from lending.adapters.mysql_connection import MySQLConnection
+from lending.adapters.mysql_outbox import MySQLOutbox
 from lending.adapters.redis_connection import RedisConnection, Wait
 from lending.adapters.redis_scripts import (
     DELETE_IF_SAME,
@@ -19,8 +24,10 @@ from lending.adapters.redis_scripts import (
 )
 from lending.config import Settings
 from lending.patience import Patience
+from lending.ports import Invalidation, InvalidationBatch, Outbox
 from local.servers.server import Server
-from tests.protocol.doubles import RedisDouble
+from testkit.database import Database
+from tests.protocol.doubles import AtOnce, OutboxDouble, RedisDouble, SharedLoanStore
 
 VALUES = st.sampled_from([b"lease:1", b"lease:2", b"write:1", b"write:2", b'{"v":1}', b'{"v":2}', b"junk"])
 WAIT = Wait(total=5, reply=5)
@@ -59,3 +66,53 @@ def test_the_redis_double_answers_as_redis_does(real: RedisConnection, commands:
 
     assert actual == expected
     assert double.values.get("k") == real.ask("GET", "k", wait=WAIT)
+
+
+CUSTOMERS = (1, 2, 3)
+WRITES = st.tuples(st.just("write"), st.sampled_from(CUSTOMERS), st.sampled_from([b"", b"write:1", b"write:2"]))
+SWEEPS = st.tuples(st.just("sweep"), st.integers(1, 2), st.booleans())
+"""How many at the same time, and whether they confirm."""
+
+
+@pytest.fixture
+def real_outboxes(database: Database) -> Iterator[list[Outbox]]:
+    """The service's outbox on two connections of their own, where the second pass follows the first at once."""
+    login = GivenLogin(database.environment["DB_USER"], database.environment["DB_PASSWORD"])
+    patience = replace(Patience(), second_pass=-1)
+    with ExitStack() as stack:
+        connections = [MySQLConnection(Settings.from_env(database.environment), login, patience) for _ in range(2)]
+        yield [MySQLOutbox(stack.enter_context(closing(connection)), patience) for connection in connections]
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.lists(st.one_of(WRITES, SWEEPS), max_size=8))
+def test_the_outbox_double_does_as_the_database_does(
+    database: Database, real_outboxes: Sequence[Outbox], events: list[tuple[Any, ...]]
+) -> None:
+    database.clear()
+    store = SharedLoanStore()
+    doubles = [OutboxDouble(store, AtOnce()) for _ in range(2)]
+
+    for kind, *how in events:
+        if kind == "write":
+            customer_id, marker = how
+            database.execute(
+                "INSERT INTO cache_invalidations (customer_id, write_token) VALUES (%s, %s)", (customer_id, marker)
+            )
+            store.invalidations.append(Invalidation(customer_id, (marker,) if marker else ()))
+        else:
+            at_once, confirmed = how
+            expected = sweep(real_outboxes[:at_once], confirmed=confirmed)
+            assert sweep(doubles[:at_once], confirmed=confirmed) == expected
+        assert doubles[0].pending(CUSTOMERS) == real_outboxes[0].pending(CUSTOMERS)
+
+
+def sweep(outboxes: Sequence[Outbox], *, confirmed: bool) -> list[tuple[int, dict[int, list[bytes]]]]:
+    """Hold a batch of each at the same time; return what they held."""
+    with ExitStack() as stack:
+        batches: list[InvalidationBatch] = [stack.enter_context(outbox.batch(1000)) for outbox in outboxes]
+        held = [(b.rows, {i.customer_id: sorted(i.markers) for i in b.invalidations}) for b in batches]
+        if confirmed:
+            for batch in batches:
+                batch.confirm()
+    return held

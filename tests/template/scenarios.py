@@ -9,7 +9,7 @@ OWN_CACHE = OWN_VPC | {"RedisHost": "cache.example.com"}
 
 SCENARIOS: dict[str, dict[str, str]] = {
     "dev": {},
-    "staging": {"Stage": "staging", "AlarmEmail": "alarms@example.com"},
+    "staging": {"Stage": "staging", "AlarmEmail": "alarms@example.com", "SweepSeconds": "60"},
     "prod": {"Stage": "prod", "SnapStart": "PublishedVersions"},
     "prod with a proxy": {"Stage": "prod", "UseDbProxy": "true"},
     "staging without rollback": {"Stage": "staging", "RollBackOnAlarms": "false"},
@@ -26,7 +26,10 @@ SCENARIOS: dict[str, dict[str, str]] = {
     "own database, with a key and a security group": OWN_DATABASE
     | {"DbSecretKeyArn": KEY, "DbSecurityGroupId": "sg-0123456789abcdef0", "DbPort": "3307"}
     | {"DbTlsCa": "/opt/certificates/own.pem"},
+    "own database, restored in its place": OWN_DATABASE | {"DbMark": "restored-2026-11-25"},
     "own cache": OWN_CACHE,
+    "own cache, shared, with an authority of its own": OWN_CACHE
+    | {"RedisKeyPrefix": "lending-staging:", "RedisTlsCa": "/opt/certificates/own.pem"},
     "own cache, with a secret, a key and a security group": OWN_CACHE
     | {
         "RedisSecretArn": f"{ACCOUNT}:cache-AbCdEf",

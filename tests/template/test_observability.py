@@ -1,10 +1,13 @@
 """Alarms and the dashboard use metrics that exist. One with a misspelt metric or dimension would stay silent."""
 
 import json
+import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from testkit.template import ROOT, functions
 from tests.template.concrete import Concrete
@@ -20,7 +23,7 @@ DIMENSIONS = {
 }
 METRICS = {
     "AWS/ApiGateway": HTTP_API_METRICS,
-    "AWS/Lambda": {"ConcurrentExecutions", "Errors", "Throttles"},
+    "AWS/Lambda": {"ConcurrentExecutions", "Errors", "Invocations", "Throttles"},
     "AWS/RDS": {"CPUUtilization", "DatabaseConnections", "FreeStorageSpace", "ReadLatency", "WriteLatency"},
     "AWS/ElastiCache": {"CurrConnections", "DatabaseMemoryUsagePercentage", "EngineCPUUtilization", "Evictions"},
 }
@@ -29,6 +32,7 @@ PROMISED = {
     ("AWS/ApiGateway", "5xx"),
     ("AWS/ApiGateway", "Latency"),
     ("AWS/Lambda", "Errors"),
+    ("AWS/Lambda", "Invocations"),
     ("AWS/Lambda", "Throttles"),
     ("Lending", "CacheMismatch"),
     ("Lending", "CacheUnavailable"),
@@ -119,8 +123,48 @@ def test_every_alarm_notifies_when_it_begins_and_when_it_ends(stack: Concrete) -
 
 
 def test_a_silent_refresh_rings_too(stack: Concrete) -> None:
-    """If the schedule does not run, there is no metric at all."""
-    assert stack.resources["OldestInvalidationAlarm"]["Properties"]["TreatMissingData"] == "breaching"
+    """A schedule that does not run writes no metric at all."""
+    for name in ("OldestInvalidationAlarm", "RefreshCacheRunsAlarm"):
+        assert stack.resources[name]["Properties"]["TreatMissingData"] == "breaching"
+
+
+def test_a_schedule_that_stands_still_rings_before_its_last_run_has_ended(stack: Concrete) -> None:
+    runs = stack.resources["RefreshCacheRunsAlarm"]["Properties"]
+
+    assert runs["Dimensions"] == [{"Name": "FunctionName", "Value": {"Ref": "RefreshCacheFunction"}}]
+    assert runs["Period"] * runs["EvaluationPeriods"] <= functions()["RefreshCacheFunction"]["Timeout"]
+
+
+def test_every_function_of_the_sweep_is_watched_for_throttles(stack: Concrete) -> None:
+    watched = {
+        alarm["Dimensions"][0]["Value"]["Ref"]
+        for alarm in stack.of_type("AWS::CloudWatch::Alarm").values()
+        if alarm.get("MetricName") == "Throttles"
+    }
+
+    assert watched == {"CheckEligibilityFunction", "CreateLoanFunction", "RefreshCacheFunction"}
+
+
+def bound(wrong: int, inspected: int, stack: Concrete) -> float:
+    """Return what the dashboard says is the most that is likely, in a million."""
+    [widget] = [each for each in widgets(stack) if "Wrong entries" in each["properties"]["title"]]
+    [_, [expression], *_] = widget["properties"]["metrics"]
+    assert set(re.findall(r"[a-zA-Z]+", expression["expression"])) == {"k", "n"}
+    return float(eval(expression["expression"].replace("^", "**"), {"k": wrong, "n": inspected}))  # noqa: S307 - our own
+
+
+def chance_of_so_few(wrong: int, expected: float) -> float:
+    return math.exp(-expected) * sum(expected**k / math.factorial(k) for k in range(wrong + 1))
+
+
+@pytest.mark.parametrize("wrong", [0, 1, 2, 3, 5, 10, 50, 100])
+def test_the_published_bound_holds_in_95_of_100(wrong: int, stacks: dict[str, Concrete]) -> None:
+    """Were the rate at the bound, so few would be found at most 1 time in 20 (Poisson)."""
+    expected = bound(wrong, 1_000_000, stacks["dev"])
+
+    assert chance_of_so_few(wrong, expected) <= 0.05
+    if wrong == 0:
+        assert bound(0, 72_000, stacks["dev"]) == pytest.approx(1_000_000 / 24_000), "3 / N"
 
 
 def test_the_dashboard_overlaps_nowhere_and_shows_hits_apart_from_misses(stack: Concrete) -> None:

@@ -1,12 +1,15 @@
 """The template, the code, the contract and the tools agree, which no linter checks."""
 
+import math
 import re
 import tomllib
 
 import pytest
 import yaml
 
+from lending.config import MAX_REDIS_DB, MAX_SWEEP_SECONDS, WORD
 from lending.patience import Patience
+from lending.use_cases.refresh_cache import MIN_SECONDS_TO_GO_ON
 from local.front import application, lambda_context
 from local.run import FUNCTION_ENVIRONMENT
 from local.sam.container_access import HOST_FROM_CONTAINERS, SAM_ENV, WITHOUT_A_STACK
@@ -62,8 +65,45 @@ def test_each_wait_is_longer_than_the_waits_inside_it(name: str) -> None:
     assert [*ladder, min(gateway_waits)] == [3, 5, 10, 30]
 
 
-def test_a_refresh_is_over_before_the_next_one_begins() -> None:
-    assert functions()["RefreshCacheFunction"]["Timeout"] < 60
+EVERY_SECONDS = 60
+"""From one run of the refresh to the next: `rate(1 minute)`."""
+
+
+def test_a_refresh_is_never_missing() -> None:
+    """While one run is a minute late, or is killed, the run before it goes on."""
+    refresh = functions()["RefreshCacheFunction"]
+    sweeps_for = refresh["Timeout"] - MIN_SECONDS_TO_GO_ON
+
+    assert refresh["Events"]["EveryMinute"]["Properties"]["ScheduleExpression"] == "rate(1 minute)"
+    assert sweeps_for >= 2 * EVERY_SECONDS
+
+
+def test_no_refresh_finds_its_place_taken() -> None:
+    """Runs of the last two minutes and one that ends late are there when the next one begins."""
+    refresh = functions()["RefreshCacheFunction"]
+    at_once = math.ceil(refresh["Timeout"] / EVERY_SECONDS)
+
+    assert refresh["ReservedConcurrentExecutions"] >= at_once
+
+
+def test_no_refresh_is_repeated() -> None:
+    """The next minute is the retry; another one would take the place of a run that is due."""
+    refresh = functions()["RefreshCacheFunction"]
+
+    for retries in (refresh["EventInvokeConfig"], refresh["Events"]["EveryMinute"]["Properties"]["RetryPolicy"]):
+        assert retries == {"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": EVERY_SECONDS}
+
+
+def test_the_bounds_of_the_parameters_are_those_of_the_settings() -> None:
+    parameters = template()["Parameters"]
+
+    assert (parameters["SweepSeconds"]["MinValue"], parameters["SweepSeconds"]["MaxValue"]) == (1, MAX_SWEEP_SECONDS)
+    assert parameters["RedisDb"]["MaxValue"] == MAX_REDIS_DB
+    for name in ("DbMark", "RedisKeyPrefix"):
+        allowed = re.compile(parameters[name]["AllowedPattern"])
+        for word in ("a", "A-9._:-", "a" * 40, "a" * 41, "a b", "*"):
+            assert bool(allowed.fullmatch(word)) == bool(WORD(word))
+        assert allowed.fullmatch("")
 
 
 @pytest.mark.parametrize("name", FUNCTION_NAMES)

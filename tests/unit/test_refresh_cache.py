@@ -135,7 +135,7 @@ def refreshed(
 ) -> RefreshReport:
     """Run with so many sweeps, a second apart, of which none passes here."""
     pauses = iter([True] * (sweeps - 1))
-    return CacheRefresh(outbox, store, cache, lambda: TODAY, lambda: seconds_left).run(lambda: next(pauses, False))
+    return CacheRefresh(outbox, store, cache, lambda: TODAY, lambda: seconds_left).run(lambda _: next(pauses, False))
 
 
 def fresh(store: FakeLoanStore, customer_id: int, /, **fields: Any) -> CreditProfile:
@@ -320,7 +320,7 @@ def test_a_step_that_failed_and_then_succeeded_is_no_failure(
     outbox.rows = invalidations(3)
     cache.away = True
 
-    def come_back() -> bool:
+    def come_back(_: float) -> bool:
         cache.away, was_away = False, cache.away
         return was_away
 

@@ -30,6 +30,8 @@ TODAY = date(2024, 6, 15)
 ASHA = 1001
 UNKNOWN = 4242
 
+PATIENCE = Patience()
+
 HUNDRED_THOUSAND = LoanApplication(ASHA, Decimal(100000), Decimal(12), 12)
 BEYOND_MEANS = LoanApplication(ASHA, Decimal(9000000), Decimal(12), 12)
 
@@ -60,8 +62,8 @@ def check(store: FakeLoanStore, scores: FakeScoreCache, cache_use: CacheUse) -> 
 
 @pytest.fixture
 def create(store: FakeLoanStore, scores: FakeScoreCache, cache_use: CacheUse) -> Callable[..., LoanResult]:
-    def create(application: LoanApplication, key: bytes | None = None) -> LoanResult:
-        request = LoanRequest(application, request_id="first", idempotency_keys=() if key is None else (key,))
+    def create(application: LoanApplication, key: bytes | None = None, request_id: str = "first") -> LoanResult:
+        request = LoanRequest(application, request_id, idempotency_keys=() if key is None else (key,))
         clock = repeat(10.0, 50)  # and then the time is over
         return create_loan(
             request,
@@ -71,7 +73,7 @@ def create(store: FakeLoanStore, scores: FakeScoreCache, cache_use: CacheUse) ->
             cache_use=cache_use,
             seconds_left=lambda: next(clock, 0.0),
             pause=lambda _: None,
-            patience=Patience(),
+            patience=PATIENCE,
         )
 
     return create
@@ -93,7 +95,7 @@ def create_within(store: FakeLoanStore, scores: FakeScoreCache, cache_use: Cache
             cache_use=cache_use,
             seconds_left=lambda: next(clock, seconds_left[-1]),
             pause=lambda _: None,
-            patience=Patience(),
+            patience=PATIENCE,
         )
 
     return create
@@ -551,6 +553,45 @@ def test_a_loan_leaves_an_invalidation_with_its_marker(
 
     assert [each.customer_id for each in store.invalidations] == [ASHA]
     assert [each.markers for each in store.invalidations] == [(scores.held[ASHA],)]
+
+
+def test_a_repeated_request_finishes_what_a_killed_one_began(
+    create: Callable[..., LoanResult], scores: FakeScoreCache
+) -> None:
+    first = create(HUNDRED_THOUSAND, key=b"key")
+    scores.held[ASHA] = b"write:first"
+
+    second = create(HUNDRED_THOUSAND, key=b"key", request_id="second")
+
+    assert second == first._replace(profile=None, first_request_id="first")
+    assert scores.held == {}
+
+
+def test_a_repeated_decline_has_nothing_to_finish(
+    create: Callable[..., LoanResult], scores: FakeScoreCache, steps: list[str]
+) -> None:
+    create(BEYOND_MEANS, key=b"key")
+    scores.held[ASHA] = b"write:another"
+
+    create(BEYOND_MEANS, key=b"key", request_id="second")
+
+    assert scores.held == {ASHA: b"write:another"}
+    assert "cache: finish_write" not in steps
+
+
+@pytest.mark.parametrize(("seconds_left", "left"), [(PATIENCE.time_to_answer, {}), (0.49, {ASHA: b"write:first"})])
+def test_without_time_for_its_reply_the_drop_is_left_to_the_sweep(
+    create_within: Callable[..., LoanResult],
+    scores: FakeScoreCache,
+    cache_use: CacheUse,
+    seconds_left: float,
+    left: dict[int, bytes],
+) -> None:
+    """The marker is confirmed, so no older score can be cached meanwhile."""
+    create_within([10, 10, 10, seconds_left])
+
+    assert scores.held == left
+    assert cache_use.unconfirmed == bool(left)
 
 
 def test_a_key_that_came_with_another_body_is_refused(

@@ -195,7 +195,11 @@ class Outbox(Protocol):
         """Lock and give those that are due, the never swept first, passing over what another run has locked."""
 
     def oldest_seconds(self) -> int:
-        """Return the age of the oldest one that was never swept; 0 when there is none."""
+        """Return the age of the oldest one that was never swept; 0 when there is none.
+
+        Raises:
+            StoreUnavailableError: Also when only a store that takes no writes was asked; the next call asks another.
+        """
 
     def pending(self, customer_ids: Sequence[int]) -> set[int]:
         """Return which of these customers have an invalidation that is still to be swept, once or twice."""

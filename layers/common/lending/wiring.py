@@ -136,10 +136,10 @@ def pause(most_seconds: float) -> None:
     time.sleep(random.uniform(0, most_seconds))
 
 
-def pause_between_sweeps() -> bool:
-    """Wait until the next sweep is due; return whether there is to be one in this run."""
+def pause_between_sweeps(most_seconds: float) -> bool:
+    """Wait until the next sweep is due; return whether there is to be one in this run, which has so much time left."""
     seconds = settings().sweep_seconds
-    if seconds == MAX_SWEEP_SECONDS:
+    if seconds == MAX_SWEEP_SECONDS or seconds > most_seconds:
         return False
     time.sleep(seconds)
     return True

@@ -34,7 +34,9 @@ SESSION = (
     " wait_timeout = %(server_idle)s"
 )
 
-READ_ONLY = "@@global.read_only, @@global.innodb_read_only"
+SERVER = "(SELECT @@global.read_only AS read_only, @@global.innodb_read_only AS innodb_read_only) AS server"
+"""One row about the server. Beside aggregates over one customer's rows, MariaDB 10.11 says that @@read_only is 0."""
+READ_ONLY = "server.read_only, server.innodb_read_only"
 """Columns that tell whether a server takes writes; demoted() reads them."""
 WRITABLE = {0, "0", "OFF"}
 """What they say of one that does; MariaDB has several words for one that does not."""
@@ -267,7 +269,11 @@ class MySQLConnection:
                 raise RequestInProgressError("Another request of this customer is still running.") from exc
             if code == ER.LOCK_DEADLOCK:
                 raise TransactionConflictError from exc
-            if code in mysql_errors.NOT_THE_WRITER | mysql_errors.BUSY:
+            if code in mysql_errors.NOT_THE_WRITER:
+                # A new connection may lead to the writer.
+                self.forget()
+                raise ConnectionLostError from exc
+            if code in mysql_errors.BUSY:
                 self.forget()
                 raise StoreUnavailableError("The loan store is away or busy.") from exc
             if code in mysql_errors.CONNECTION_LOST or not isinstance(exc, pymysql.OperationalError):

@@ -37,7 +37,7 @@ NOT_THE_WRITER = frozenset(
         3101,  # group replication: the plugin rolled the transaction back
     }
 )
-"""This server takes no writes just now; another may."""
+"""This server takes no writes just now; another may, and is asked at once."""
 
 BUSY = frozenset(
     {

@@ -12,7 +12,7 @@ from pymysql.constants import ER
 from pymysql.cursors import Cursor
 from typing_extensions import override
 
-from lending.adapters.mysql_connection import READ_ONLY, MySQLConnection, Transaction, demoted
+from lending.adapters.mysql_connection import READ_ONLY, SERVER, MySQLConnection, Transaction, demoted
 from lending.domain.eligibility import Decision, ReasonCode
 from lending.domain.loans import CreditRecord, LoanApplication, LoanMade, LoanRequest, end_of_tenure
 from lending.domain.scoring import ScoreComponents
@@ -40,15 +40,15 @@ SELECT {READ_ONLY}, c.customer_id, c.monthly_salary, c.approved_limit, c.on_hold
                          THEN l.monthly_repayment END), 0) AS current_installments,
        MIN(CASE WHEN l.status IN ('APPROVED', 'PENDING') AND l.end_date >= %(today)s
                 THEN l.end_date END) AS first_current_end
-  FROM (SELECT 1 AS one) AS server
+  FROM {SERVER}
        LEFT JOIN customers c ON c.customer_id IN %(customer_ids)s
        LEFT JOIN loans l ON l.customer_id = c.customer_id
- GROUP BY c.customer_id, c.monthly_salary, c.approved_limit, c.on_hold
+ GROUP BY {READ_ONLY}, c.customer_id, c.monthly_salary, c.approved_limit, c.on_hold
 """
 
 LOCK_CUSTOMER = f"""
 SELECT {READ_ONLY}, c.customer_id, @@autocommit
-  FROM (SELECT 1 AS one) AS server LEFT JOIN customers c ON c.customer_id = %(customer_id)s
+  FROM {SERVER} LEFT JOIN customers c ON c.customer_id = %(customer_id)s
    FOR UPDATE
 """
 

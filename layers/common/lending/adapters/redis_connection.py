@@ -5,6 +5,8 @@ import socket
 import ssl
 import time
 from collections.abc import Sequence
+from contextlib import suppress
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import redis
@@ -34,6 +36,8 @@ Command = tuple[Any, ...]
 PASSING = (ClusterDownError, OutOfMemoryError, ReadOnlyError, TryAgainError)
 PASSING_CODES = ("BUSY", "NOREPLICAS", "UNKILLABLE")
 """Errors that pass by themselves; any other is a mistake in the settings of this service or of Redis."""
+CONNECTION_ENDED = (ssl.SSLEOFError, ssl.SSLSyscallError, ssl.SSLZeroReturnError)
+"""Errors of TLS that are no refusal; any other says that the two ends will not agree: certificate, version, no TLS."""
 LEADING_WORDS = re.compile(r"[A-Za-z_ ]{0,60}")
 """What may be logged of an error that Redis replied: no argument, which may be a customer's salary."""
 
@@ -45,6 +49,32 @@ class Wait(NamedTuple):
     """For names, connection, login and replies together."""
     reply: float
     """For each reply."""
+    resumes: bool = False
+    """Whether to go on with a TLS handshake that the one before has given up waiting for: a writer's command must be
+    sent, and twice a writer's time is more than a reader has."""
+
+
+class _Waiting(NamedTuple):
+    """A wait that has begun."""
+
+    deadline: float
+    reply: float
+    resumes: bool
+
+    def left(self) -> float:
+        """Return the seconds left.
+
+        Raises:
+            RedisTimeoutError: There are none.
+        """
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise RedisTimeoutError("No time left to wait")
+        return left
+
+    def for_reply(self) -> float:
+        """Return the seconds in which a reply must come; as left()."""
+        return min(self.reply, self.left())
 
 
 class RedisConnection:
@@ -66,9 +96,16 @@ class RedisConnection:
         self._patience = patience
         self._names = NameResolver(settings.redis_host, settings.redis_port)
         self._connection: redis.Connection | None = None
+        self._handshaking: ssl.SSLSocket | None = None
         self._used_at = clock.now()
         self.breaker = Breaker(patience.breaker_open)
         """Whoever can do without a reply asks it first; the connection itself lets everything through."""
+
+    def prepare(self) -> None:
+        """Do what takes time and no waiting, so that no wait need count it."""
+        if self._settings.redis_tls:
+            with suppress(OSError):  # it is told when the first command is sent
+                self._tls  # noqa: B018 - made by being looked at
 
     def ask(self, *command: Any, wait: Wait) -> Any:
         """Return Redis's reply to one command; an error about the key itself reads as an empty value.
@@ -82,9 +119,9 @@ class RedisConnection:
         """Return Redis's replies to commands that it is sent all at once, in one round trip; as ask()."""
         if self._connection is not None and clock.seconds_since(self._used_at) > self._patience.cache_idle:
             self.close()
-        deadline = time.monotonic() + wait.total
+        waiting = _Waiting(time.monotonic() + wait.total, wait.reply, wait.resumes)
         try:
-            replies = self._exchange_once_more_if_closed(commands, deadline, wait.reply)
+            replies = self._exchange_once_more_if_closed(commands, waiting)
         except Exception as exc:  # a server that talks nonsense can make the client raise anything
             raise self.away(exc) from exc
         self._used_at = clock.now()
@@ -93,13 +130,19 @@ class RedisConnection:
 
     def close(self) -> None:
         """Close the connection; the next use opens another."""
+        self._drop()
+        begun, self._handshaking = self._handshaking, None
+        if begun is not None:
+            begun.close()
+
+    def _drop(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.disconnect()
 
     def away(self, exc: Exception) -> CacheAwayError:
         """Drop the connection after a failure, log it, and return what to raise."""
-        self.close()  # whatever is still under way on it, or a demoted primary at its other end
+        self._drop()  # whatever is still under way on it, or a demoted primary at its other end
         self.breaker.failed()
         if isinstance(exc, ReadOnlyError):
             self._names.forget()
@@ -109,84 +152,108 @@ class RedisConnection:
         logger.warning("The score cache is away", extra={"reason": in_words(exc)})
         return CacheAwayError(BypassReason.UNAVAILABLE)
 
-    def _exchange_once_more_if_closed(
-        self, commands: Sequence[Command], deadline: float, reply_seconds: float
-    ) -> list[Any]:
+    def _exchange_once_more_if_closed(self, commands: Sequence[Command], waiting: _Waiting) -> list[Any]:
         """Ask again on a new connection when the server has closed a kept one; all commands bear repetition."""
         kept = self._connection is not None
         try:
-            return self._exchange(commands, deadline, reply_seconds)
+            return self._exchange(commands, waiting)
         except RedisConnectionError:
             if not kept:
                 raise
             self.close()
-            return self._exchange(commands, deadline, reply_seconds)
+            return self._exchange(commands, waiting)
 
-    def _exchange(self, commands: Sequence[Command], deadline: float, reply_seconds: float) -> list[Any]:
+    def _exchange(self, commands: Sequence[Command], waiting: _Waiting) -> list[Any]:
         connection = self._connection
         if connection is None:
-            return self._first_exchange(commands, deadline, reply_seconds)
+            return self._first_exchange(commands, waiting)
         connection.send_packed_command(connection.pack_commands(commands))
-        return [_reply(connection, deadline, reply_seconds) for _ in commands]
+        return [_reply(connection, waiting) for _ in commands]
 
-    def _first_exchange(self, commands: Sequence[Command], deadline: float, reply_seconds: float) -> list[Any]:
+    def _first_exchange(self, commands: Sequence[Command], waiting: _Waiting) -> list[Any]:
         login = self._login.current() if self._login else None
         try:
-            return self._exchange_as(login, commands, deadline, reply_seconds)
+            return self._exchange_as(login, commands, waiting)
         except AuthenticationError:
             if self._login is None:
                 raise
             # The password may have been rotated since it was fetched.
             self.close()
-            return self._exchange_as(self._login.renewed(), commands, deadline, reply_seconds)
+            return self._exchange_as(self._login.renewed(), commands, waiting)
 
-    def _exchange_as(
-        self, login: Login | None, commands: Sequence[Command], deadline: float, reply_seconds: float
-    ) -> list[Any]:
+    def _exchange_as(self, login: Login | None, commands: Sequence[Command], waiting: _Waiting) -> list[Any]:
         prelude: list[Command] = [] if login is None else [("AUTH", login.user, login.password)]
         if self._settings.redis_db != 0:
             prelude.append(("SELECT", self._settings.redis_db))
-        connection = self._connection = self._connect(deadline)
+        connection = self._connection = self._connect(waiting)
         if any(command[0] != "EVAL" for command in commands):
             # Another database would carry them out: they wait until this one is known to be selected.
             connection.send_packed_command(connection.pack_commands(prelude))
             for _ in prelude:
-                _reply(connection, deadline, reply_seconds)
-            return self._exchange(commands, deadline, reply_seconds)
+                _reply(connection, waiting)
+            return self._exchange(commands, waiting)
         connection.send_packed_command(connection.pack_commands([*prelude, *commands]))
-        return [_reply(connection, deadline, reply_seconds) for _ in [*prelude, *commands]][len(prelude) :]
+        return [_reply(connection, waiting) for _ in [*prelude, *commands]][len(prelude) :]
 
-    def _connect(self, deadline: float) -> redis.Connection:
-        tls: dict[str, Any] = {}
-        connection_class: type[_Plain] = _Plain
-        if self._settings.redis_tls:
-            connection_class = _Encrypted
-            tls = {"ssl_ca_certs": self._settings.redis_tls_ca, "ssl_min_version": ssl.TLSVersion.TLSv1_3}
-        connection = connection_class(
+    def _connect(self, waiting: _Waiting) -> redis.Connection:
+        connection = _OnSocket(  # type: ignore[no-untyped-call]  # redis-py's own lack
             host=self._settings.redis_host,
             port=self._settings.redis_port,
             socket_timeout=self._patience.cache_refresh,
             # RESP2 and no driver_info, login and database number later: nothing is sent on connecting.
             protocol=2,
             driver_info=None,
-            **tls,
         )
         try:
-            connection.connected = self._socket(deadline)
-            connection.connect()  # type: ignore[no-untyped-call]  # redis-py's own lack
-        except (RedisConnectionError, RedisTimeoutError, OSError):
+            connection.connected = self._socket(waiting)
+        except OSError:
             self._names.forget()
             raise
+        connection.connect()  # type: ignore[no-untyped-call]  # redis-py's own lack
         return connection
 
-    def _socket(self, deadline: float) -> socket.socket:
-        addresses = self._names.addresses(_left(deadline))
-        connected = connected_socket(addresses, min(self._patience.cache_connect, _left(deadline)))
-        connected.settimeout(_left(deadline))
-        return connected
+    def _socket(self, waiting: _Waiting) -> socket.socket:
+        begun, self._handshaking = self._handshaking, None
+        if begun is not None and waiting.resumes:
+            try:
+                return self._encrypted(begun, waiting)
+            except TimeoutError:
+                raise
+            except OSError:
+                pass  # it has ended meanwhile
+        elif begun is not None:
+            begun.close()
+        tls = self._tls if self._settings.redis_tls else None
+        addresses = self._names.addresses(waiting.left())
+        connected = connected_socket(addresses, min(self._patience.cache_connect, waiting.left()))
+        if tls is None:
+            return connected
+        wrapped = tls.wrap_socket(connected, server_hostname=self._settings.redis_host, do_handshake_on_connect=False)
+        return self._encrypted(wrapped, waiting)
+
+    def _encrypted(self, wrapped: ssl.SSLSocket, waiting: _Waiting) -> ssl.SSLSocket:
+        """Return the socket once its handshake is done; one whose reply is late waits for whoever resumes it."""
+        try:
+            # What a TLS server says of itself is a reply, too. However little time is left, the asking is sent.
+            wrapped.settimeout(min(waiting.reply, max(waiting.deadline - time.monotonic(), self._patience.cache_send)))
+            wrapped.do_handshake()
+        except TimeoutError:
+            self._handshaking = wrapped
+            raise
+        except OSError:
+            wrapped.close()
+            raise
+        return wrapped
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        """What a server is verified with; made once, since reading the system's bundle takes some 20 ms."""
+        context = ssl.create_default_context(cafile=self._settings.redis_tls_ca)
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
+        return context
 
 
-class _Plain(redis.Connection):
+class _OnSocket(redis.Connection):
     """A connection on a socket that is there already."""
 
     connected: socket.socket
@@ -196,15 +263,14 @@ class _Plain(redis.Connection):
         return self.connected
 
 
-class _Encrypted(redis.SSLConnection, _Plain):
-    """The same, encrypted."""
-
-
 def is_mistake(exc: BaseException) -> bool:
     """Return whether the failure will not pass until somebody changes the settings of this service or of Redis."""
     if isinstance(exc, ResponseError):
         return not isinstance(exc, PASSING) and not str(exc).startswith(PASSING_CODES)
-    return isinstance(exc, AuthenticationError) or isinstance(_root(exc), ssl.SSLCertVerificationError)
+    cause = _root(exc)
+    if isinstance(cause, ssl.SSLError):
+        return not isinstance(cause, CONNECTION_ENDED)
+    return isinstance(exc, AuthenticationError) or isinstance(cause, FileNotFoundError)  # of a bundle
 
 
 def in_words(exc: BaseException) -> str:
@@ -221,16 +287,9 @@ def _root(exc: BaseException) -> BaseException:
     return exc if cause is None else _root(cause)
 
 
-def _left(deadline: float) -> float:
-    left = deadline - time.monotonic()
-    if left <= 0:
-        raise RedisTimeoutError("No time left to wait")
-    return left
-
-
-def _reply(connection: redis.Connection, deadline: float, reply_seconds: float) -> Any:
+def _reply(connection: redis.Connection, waiting: _Waiting) -> Any:
     try:
-        return connection.read_response(timeout=min(reply_seconds, _left(deadline)))
+        return connection.read_response(timeout=waiting.for_reply())
     except ResponseError as exc:
         if str(exc).startswith("WRONGTYPE"):
             return b""

@@ -119,12 +119,13 @@ class RedisScoreCache(ScoreCache):
         seconds = min(self._patience.cache_write, self._seconds_left) if wait else 0
         seconds = max(seconds, self._patience.cache_send)
         try:
-            self._eval(Wait(seconds, seconds), script, self._keyspace.entry(customer_id), *arguments)
+            self._eval(Wait(seconds, seconds, resumes=True), script, self._keyspace.entry(customer_id), *arguments)
         except CacheAwayError:
             return False
         return True
 
     def _eval(self, wait: Wait, script: str, key: str, *arguments: Any) -> Any:
+        self._connection.prepare()
         started_at = time.monotonic()
         try:
             return self._connection.ask(

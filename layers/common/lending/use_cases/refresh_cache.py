@@ -43,16 +43,17 @@ class CacheRefresh:
     seconds_left: Callable[[], float]
     report: RefreshReport = field(default_factory=RefreshReport)
 
-    def run(self, pause: Callable[[], bool]) -> RefreshReport:
+    def run(self, pause: Callable[[float], bool]) -> RefreshReport:
         """Sweep and warm again and again, inspect once; return what was done and what failed.
 
         Args:
-            pause: Waits for the next second; returns whether there is to be a next time.
+            pause: Waits until the next sweep is due, unless that takes more than so many seconds or there is to be
+                none; returns whether there is.
         """
         self._try(self.sweep)
         self._try(self.inspect)
         self._try(self.warm)
-        while pause() and self._time_to_go_on():
+        while pause(self.seconds_left() - MIN_SECONDS_TO_GO_ON):
             self._try(self.sweep)
             self._try(self.warm)
         return self.report

@@ -1,5 +1,6 @@
 """The database connection of migrations and imports: entered as the service enters, with the time that they take."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from pymysql.cursors import Cursor
 
 CONNECT_TIMEOUT_SECONDS = 10
+
+Query = Callable[[str], tuple[tuple[Any, ...], ...]]
+"""Runs one statement and returns its rows."""
 
 
 def connect(settings: Settings, **options: Any) -> "pymysql.Connection[Cursor]":
@@ -35,6 +39,17 @@ def connect(settings: Settings, **options: Any) -> "pymysql.Connection[Cursor]":
         **{"connect_timeout": CONNECT_TIMEOUT_SECONDS, **entry, **options}
     )
     return connection
+
+
+def query_on(connection: "pymysql.Connection[Cursor]") -> Query:
+    """Return what runs a statement on a connection."""
+
+    def query(sql: str) -> tuple[tuple[Any, ...], ...]:
+        with connection.cursor() as cursor:
+            cursor.execute(sql)
+            return cursor.fetchall()
+
+    return query
 
 
 def why_none(exc: LoginUnavailableError | pymysql.MySQLError) -> str:
