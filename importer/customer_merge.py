@@ -7,114 +7,128 @@ nothing that it only reads; UPDATE does, and so joins nothing else, and by STRAI
 
 from pymysql.cursors import Cursor
 
-# A verdict is 'added', 'changed', 'unchanged' or the reason for which the row is rejected. Of the rows with one id the
-# first counts; of those with one phone number that of the customer who has it already, else the first.
-JUDGE = """
-INSERT INTO judged_customers (line, customer_id, verdict)
-SELECT staged.line, staged.customer_id,
-       CASE WHEN staged.occurrence > 1 THEN 'REPEATED_CUSTOMER_ID'
-            WHEN staged.claim > 1 THEN 'PHONE_NUMBER_TAKEN'
-            WHEN present.customer_id IS NULL THEN 'added'
-            WHEN present.first_name = staged.first_name COLLATE utf8mb4_bin
-             AND present.last_name = staged.last_name COLLATE utf8mb4_bin
-             AND (present.age, present.phone_number, present.monthly_salary, present.approved_limit)
-               = (staged.age, staged.phone_number, staged.monthly_salary, staged.approved_limit)
-             AND present.current_debt = COALESCE(staged.current_debt, present.current_debt)
-            THEN 'unchanged'
-            ELSE 'changed' END
-  FROM (SELECT numbered.*,
-               ROW_NUMBER() OVER (PARTITION BY phone_number, occurrence > 1
-                                  ORDER BY keeps_number DESC, line) AS claim
-          FROM (SELECT staged_customers.*,
-                       holder.customer_id IS NOT NULL AS keeps_number,
-                       ROW_NUMBER() OVER (PARTITION BY staged_customers.customer_id
-                                          ORDER BY staged_customers.line) AS occurrence
-                  FROM staged_customers
-                  LEFT JOIN customers AS holder
-                    ON holder.customer_id = staged_customers.customer_id
-                   AND holder.phone_number = staged_customers.phone_number) AS numbered) AS staged
-  LEFT JOIN customers AS present ON present.customer_id = staged.customer_id
-"""
+from importer.columns import CUSTOMERS
+from importer.rejecting import blame_repeated_customers, reject
 
-FORGET_NUMBER_CHANGES = "DELETE FROM number_changes"
+CREATE_TABLES = (
+    """
+    CREATE TEMPORARY TABLE present_customers (
+        customer_id INT UNSIGNED NOT NULL PRIMARY KEY,
+        changes TINYINT UNSIGNED NOT NULL
+    ) ENGINE = InnoDB
+    """,
+    "CREATE TEMPORARY TABLE number_changes (customer_id INT UNSIGNED NOT NULL PRIMARY KEY) ENGINE = InnoDB",
+    """
+    CREATE TEMPORARY TABLE repeated_numbers (phone_number VARCHAR(16) NOT NULL PRIMARY KEY)
+    ENGINE = InnoDB DEFAULT CHARSET = utf8mb4
+    """,
+    "CREATE TEMPORARY TABLE lost_numbers (line INT UNSIGNED NOT NULL PRIMARY KEY) ENGINE = InnoDB",
+)
+
+# A number is one customer's. Who has another one in this file gives the old one up; of those who want one number, it
+# is whose it is already, else the first; the others have none.
 FIND_NUMBER_CHANGES = """
 INSERT INTO number_changes (customer_id)
 SELECT customers.customer_id
-  FROM judged_customers
-  JOIN staged_customers ON staged_customers.line = judged_customers.line
-  JOIN customers ON customers.customer_id = staged_customers.customer_id
- WHERE judged_customers.verdict = 'changed' AND customers.phone_number <> staged_customers.phone_number
+  FROM staged_customers JOIN customers ON customers.customer_id = staged_customers.customer_id
+ WHERE customers.phone_number <> staged_customers.phone_number
 """
-FORGET_NUMBERS_NOT_GIVEN_UP = "DELETE FROM numbers_not_given_up"
+FIND_REPEATED_NUMBERS = """
+INSERT INTO repeated_numbers (phone_number)
+SELECT phone_number FROM staged_customers WHERE phone_number IS NOT NULL GROUP BY phone_number HAVING COUNT(*) > 1
+"""
+FIND_NUMBERS_LOST_TO_OTHER_ROWS = """
+INSERT INTO lost_numbers (line)
+SELECT line
+  FROM (SELECT staged_customers.line,
+               ROW_NUMBER() OVER (PARTITION BY staged_customers.phone_number
+                                  ORDER BY holder.customer_id IS NULL, staged_customers.line) AS claim
+          FROM repeated_numbers
+          JOIN staged_customers ON staged_customers.phone_number = repeated_numbers.phone_number
+          LEFT JOIN customers AS holder
+            ON holder.customer_id = staged_customers.customer_id
+           AND holder.phone_number = staged_customers.phone_number) AS claims
+ WHERE claim > 1
+"""
 FIND_NUMBERS_NOT_GIVEN_UP = """
-INSERT INTO numbers_not_given_up (line)
-SELECT judged_customers.line
-  FROM judged_customers
-  JOIN staged_customers ON staged_customers.line = judged_customers.line
+INSERT IGNORE INTO lost_numbers (line)
+SELECT staged_customers.line
+  FROM staged_customers
   JOIN customers AS holder
     ON holder.phone_number = staged_customers.phone_number AND holder.customer_id <> staged_customers.customer_id
   LEFT JOIN number_changes ON number_changes.customer_id = holder.customer_id
- WHERE judged_customers.verdict IN ('added', 'changed') AND number_changes.customer_id IS NULL
-"""
-REJECT_NUMBERS_NOT_GIVEN_UP = """
-UPDATE judged_customers JOIN numbers_not_given_up ON numbers_not_given_up.line = judged_customers.line
-   SET judged_customers.verdict = 'PHONE_NUMBER_TAKEN'
+ WHERE number_changes.customer_id IS NULL
 """
 
+NUMBER = """CASE WHEN staged_customers.phone_number IS NULL THEN customers.phone_number
+            WHEN lost_numbers.line IS NULL THEN staged_customers.phone_number END"""
+KEPT = ("first_name", "last_name", "age", "current_debt")
+"""What a file that does not tell leaves as it is."""
+
+FIND_PRESENT = f"""
+INSERT INTO present_customers (customer_id, changes)
+SELECT staged_customers.customer_id,
+       NOT (customers.monthly_salary = staged_customers.monthly_salary
+            AND customers.approved_limit = staged_customers.approved_limit
+            AND customers.first_name = COALESCE(staged_customers.first_name, customers.first_name) COLLATE utf8mb4_bin
+            AND customers.last_name = COALESCE(staged_customers.last_name, customers.last_name) COLLATE utf8mb4_bin
+            AND customers.age <=> COALESCE(staged_customers.age, customers.age)
+            AND customers.current_debt = COALESCE(staged_customers.current_debt, customers.current_debt)
+            AND customers.phone_number <=> {NUMBER})
+  FROM staged_customers
+  JOIN customers ON customers.customer_id = staged_customers.customer_id
+  LEFT JOIN lost_numbers ON lost_numbers.line = staged_customers.line
+"""
 # Two customers may swap their numbers: the unique key lets neither have the other's before both have none.
 GIVE_UP_NUMBERS = """
 UPDATE number_changes STRAIGHT_JOIN customers ON customers.customer_id = number_changes.customer_id
-   SET customers.phone_number = CONCAT('#', customers.customer_id)
+   SET customers.phone_number = NULL
 """
-UPDATE = """
-UPDATE judged_customers
-       STRAIGHT_JOIN staged_customers ON staged_customers.line = judged_customers.line
-       STRAIGHT_JOIN customers ON customers.customer_id = staged_customers.customer_id
-   SET customers.first_name = staged_customers.first_name,
-       customers.last_name = staged_customers.last_name,
-       customers.age = staged_customers.age,
-       customers.phone_number = staged_customers.phone_number,
+UPDATE = f"""
+UPDATE present_customers
+       STRAIGHT_JOIN staged_customers ON staged_customers.customer_id = present_customers.customer_id
+       LEFT JOIN lost_numbers ON lost_numbers.line = staged_customers.line
+       STRAIGHT_JOIN customers ON customers.customer_id = present_customers.customer_id
+   SET {", ".join(f"customers.{name} = COALESCE(staged_customers.{name}, customers.{name})" for name in KEPT)},
+       customers.phone_number = {NUMBER},
        customers.monthly_salary = staged_customers.monthly_salary,
-       customers.approved_limit = staged_customers.approved_limit,
-       customers.current_debt = COALESCE(staged_customers.current_debt, customers.current_debt)
- WHERE judged_customers.verdict = 'changed'
+       customers.approved_limit = staged_customers.approved_limit
+ WHERE present_customers.changes
 """
 INSERT = """
 INSERT INTO customers
        (customer_id, first_name, last_name, age, phone_number, monthly_salary, approved_limit, current_debt)
-SELECT staged_customers.customer_id, first_name, last_name, age, phone_number, monthly_salary, approved_limit,
-       COALESCE(current_debt, 0)
-  FROM judged_customers JOIN staged_customers ON staged_customers.line = judged_customers.line
- WHERE judged_customers.verdict = 'added'
+SELECT staged_customers.customer_id, COALESCE(first_name, ''), COALESCE(last_name, ''), age,
+       IF(lost_numbers.line IS NULL, phone_number, NULL), monthly_salary, approved_limit, COALESCE(current_debt, 0)
+  FROM staged_customers
+  LEFT JOIN present_customers ON present_customers.customer_id = staged_customers.customer_id
+  LEFT JOIN lost_numbers ON lost_numbers.line = staged_customers.line
+ WHERE present_customers.customer_id IS NULL
  ORDER BY staged_customers.customer_id
 """
-
-REPORT_REJECTED = """
-INSERT INTO rejected_rows (source, line, reason, detail)
-SELECT 'customers', judged_customers.line, judged_customers.verdict,
-       CONCAT('customer_id ', staged_customers.customer_id, ', phone_number ', staged_customers.phone_number)
-  FROM judged_customers JOIN staged_customers ON staged_customers.line = judged_customers.line
- WHERE judged_customers.verdict NOT IN ('added', 'changed', 'unchanged')
+# Those of added customers too: the cache may have outlived an older database, and know them from there.
+TOUCH = """
+INSERT IGNORE INTO touched_customers (customer_id)
+SELECT staged_customers.customer_id
+  FROM staged_customers
+  LEFT JOIN present_customers ON present_customers.customer_id = staged_customers.customer_id
+ WHERE present_customers.changes IS NULL OR present_customers.changes
 """
 
 
 def merge_customers(cursor: Cursor) -> None:
-    """Judge the staged customers, add the new ones, update the changed ones, report the rest."""
-    cursor.execute(JUDGE)
-    _settle_phone_numbers(cursor)
-    for statement in (GIVE_UP_NUMBERS, UPDATE, INSERT, REPORT_REJECTED):
+    """Reject whoever stands in more than one row, add the new customers, update the changed ones."""
+    if blame_repeated_customers(cursor):
+        reject(cursor, CUSTOMERS, "staged_customers")
+    for statement in (
+        FIND_NUMBER_CHANGES,
+        FIND_REPEATED_NUMBERS,
+        FIND_NUMBERS_LOST_TO_OTHER_ROWS,
+        FIND_NUMBERS_NOT_GIVEN_UP,
+        FIND_PRESENT,
+        GIVE_UP_NUMBERS,
+        UPDATE,
+        INSERT,
+        TOUCH,
+    ):
         cursor.execute(statement)
-
-
-def _settle_phone_numbers(cursor: Cursor) -> None:
-    """Reject whoever wants a number that its holder does not give up in this import.
-
-    A rejected customer keeps the old number, which another row may want: so again until nobody more is rejected.
-    """
-    while True:
-        cursor.execute(FORGET_NUMBER_CHANGES)
-        cursor.execute(FIND_NUMBER_CHANGES)
-        if cursor.execute(FIND_NUMBERS_NOT_GIVEN_UP) == 0:
-            return
-        cursor.execute(REJECT_NUMBERS_NOT_GIVEN_UP)
-        cursor.execute(FORGET_NUMBERS_NOT_GIVEN_UP)

@@ -1,69 +1,122 @@
 """One import, from the files to the COMMIT."""
 
-import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import date
-from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 from pymysql.connections import Connection
 from pymysql.cursors import Cursor
 from tqdm import tqdm
 
 from importer import merging, report, staging
-from importer.csv_table import CsvTable
-from importer.errors import BrokenFileError
-from importer.portfolio import Customer, Loan
-from importer.rejects import replacing, write_rejects
-from importer.rows import parse_customer, parse_loan
+from importer.columns import CUSTOMERS, LOANS, Kind
+from importer.errors import ImportFailedError
+from importer.forms import GivenForms
+from importer.reading.table import Reading, Table, open_table
+from importer.rejects import RejectsFolder, rejects_in
+from importer.totals import FileTotals
 
 
-class Files(NamedTuple):
-    """What is imported; either may be absent."""
+@dataclass(frozen=True)
+class Task:
+    """What is to be imported, and how."""
 
     customers: Path | None
     loans: Path | None
+    """Either may be absent."""
+    rejects: Path
+    """The folder for rows that are rejected."""
+    today: date
+    """Says which loans have ended."""
+    reading: Reading = field(default_factory=Reading)
+    forms: GivenForms = field(default_factory=GivenForms)
+    accepts_rejects: bool = False
+    """Whether what can be taken is imported where other rows cannot."""
+    is_dry_run: bool = False
 
 
-def import_files(connection: "Connection[Cursor]", files: Files, *, rejects: Path, today: date) -> report.Report:
-    """Import the files and return what became of their rows.
+@dataclass(frozen=True)
+class Outcome:
+    """What an import did."""
+
+    report: report.Report
+    rejects: list[Path]
+    """The files of rejected rows."""
+    failure: str | None
+    """Why nothing was imported; None where it was, and in a dry run that would have."""
+
+
+def run(connection: "Connection[Cursor]", task: Task) -> Outcome:
+    """Import the files; with rejected rows nothing, unless the task accepts them.
 
     Args:
         connection: From `only_importer`.
-        files: The CSV files.
-        rejects: The file that the rejected rows are to be listed in.
-        today: Says which loans without a status have ended.
+        task: What to import.
     Raises:
-        ImportFailedError: Nothing was imported.
+        ImportFailedError: Nothing was imported, and there is no report on it.
     """
-    with replacing(rejects) as rejects_file, connection.cursor() as cursor:
+    with rejects_in(task.rejects) as folder, connection.cursor() as cursor:
+        # A row may have more faults than MySQL's default lets be listed.
+        cursor.execute("SET @today = %s, group_concat_max_len = 1000000", (task.today,))
         staging.create_tables(cursor)
-        if files.customers:
-            with _table(files.customers, Customer._fields, optional=["current_debt"]) as table:
-                staging.stage_customers(cursor, table, parse_customer)
-        if files.loans:
-            with _table(files.loans, Loan._fields, optional=["status"]) as table:
-                staging.stage_loans(cursor, table, partial(parse_loan, today=today))
+        merging.create_tables(cursor)
+        files: dict[str, FileTotals] = {}
+        notes: list[str] = []
+        for path, kind in ((task.customers, CUSTOMERS), (task.loans, LOANS)):
+            if path:
+                files[kind.name] = _stage(cursor, path, kind, task, notes)
         print("Comparing with the database ...", file=sys.stderr)
+        books_before = report.before(cursor)
         merging.merge(connection)
-        result = report.count(cursor)
+        names = {"customers": str(task.customers), "loans": str(task.loans)}
+        result = report.draw_up(cursor, files, books_before, notes, names)
+        failure = _failure(result, task)
         # Before the COMMIT: whoever finds the import done finds the list complete.
-        write_rejects(connection, rejects_file, {"customers": str(files.customers), "loans": str(files.loans)})
-        merging.commit(connection)
-    return result
+        rejects = _written(connection, folder, result)
+        if failure or task.is_dry_run:
+            connection.rollback()
+        else:
+            merging.commit(connection)
+    return Outcome(result, rejects, failure)
+
+
+def _stage(cursor: Cursor, path: Path, kind: Kind, task: Task, notes: list[str]) -> FileTotals:
+    with open_table(path, kind, task.reading) as table, _progress(path) as advance:
+        totals, losses = staging.stage(cursor, table, task.forms, today=task.today, advance=advance)
+    notes += [f"{path}: {note}" for note in _notes(table, str(losses))]
+    if totals.rows == 0:
+        raise ImportFailedError(f"{path} has titles and no rows.")
+    return totals
+
+
+def _notes(table: Table, losses: str) -> list[str]:
+    unused = [f"columns not used: {', '.join(table.unused)}"] if table.unused else []
+    return [*table.notes, *unused, *losses.splitlines()]
+
+
+def _failure(result: report.Report, task: Task) -> str | None:
+    if result.rejected and not task.accepts_rejects:
+        return (
+            f"{result.rejected} rows cannot be taken. Mend them, or import the rest with ACCEPT_REJECTS=1 "
+            "(--accept-rejects), which puts their customers on hold."
+        )
+    if not result.taken:
+        return "Not one row can be taken."
+    return None
+
+
+def _written(connection: "Connection[Cursor]", folder: RejectsFolder, result: report.Report) -> list[Path]:
+    for kind, part in ((CUSTOMERS, result.customers), (LOANS, result.loans)):
+        if part.rejected.rows:
+            folder.write(connection, kind)
+    return folder.keep()
 
 
 @contextmanager
-def _table(path: Path, columns: tuple[str, ...], *, optional: list[str]) -> Iterator[CsvTable]:
-    """Open a CSV file and show on the terminal, if there is one, how far it is read."""
-    try:
-        file = path.open("rb")
-    except OSError as exc:
-        raise BrokenFileError(f"{path} cannot be read: {exc.strerror}.") from exc
-    with file:
-        size = os.fstat(file.fileno()).st_size or None  # a pipe does not know its own
-        with tqdm(total=size, desc=path.name, unit="B", unit_scale=True, disable=None) as bar:
-            yield CsvTable(file, str(path), columns=columns, optional=optional, advance=bar.update)
+def _progress(path: Path) -> Iterator[Callable[[int], object]]:
+    """Show on the terminal, if there is one, how many rows were looked at; each is twice: for its form, and taken."""
+    with tqdm(desc=path.name, unit="row", unit_scale=True, disable=None) as bar:
+        yield bar.update

@@ -1,46 +1,45 @@
 """Moves what was staged into the real tables, in one transaction that others' work cannot end."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
 import pymysql
 from pymysql.connections import Connection
 from pymysql.constants import ER
 from pymysql.cursors import Cursor
 
+from importer import customer_merge, holds, loan_merge, progress_merge, rejecting
 from importer.customer_merge import merge_customers
 from importer.errors import UnknownOutcomeError
+from importer.holds import settle_holds
 from importer.loan_merge import merge_loans
+from importer.progress_merge import merge_progress
 
 CREATE_TABLES = (
-    """
-    CREATE TEMPORARY TABLE judged_customers (
-        line INT UNSIGNED NOT NULL PRIMARY KEY,
-        customer_id INT UNSIGNED NOT NULL,
-        verdict VARCHAR(32) CHARACTER SET ascii NOT NULL
-    )
-    """,
-    """
-    CREATE TEMPORARY TABLE judged_loans (
-        line INT UNSIGNED NOT NULL PRIMARY KEY,
-        customer_id INT UNSIGNED NOT NULL,
-        verdict VARCHAR(32) CHARACTER SET ascii NOT NULL
-    )
-    """,
-    "CREATE TEMPORARY TABLE number_changes (customer_id INT UNSIGNED NOT NULL PRIMARY KEY)",
-    "CREATE TEMPORARY TABLE numbers_not_given_up (line INT UNSIGNED NOT NULL PRIMARY KEY)",
+    "CREATE TEMPORARY TABLE touched_customers (customer_id INT UNSIGNED NOT NULL PRIMARY KEY) ENGINE = InnoDB",
+    *rejecting.CREATE_TABLES,
+    *customer_merge.CREATE_TABLES,
+    *loan_merge.CREATE_TABLES,
+    *progress_merge.CREATE_TABLES,
+    *holds.CREATE_TABLES,
 )
-# In the same transaction: from the COMMIT on the older scores are known to be void, whatever becomes of this process.
-# Those of added customers too: the cache may have outlived an older database, and know them from there.
-INVALIDATE_SCORES = """
-INSERT INTO cache_invalidations (customer_id)
-SELECT customer_id FROM judged_customers WHERE verdict IN ('added', 'changed')
- UNION
-SELECT customer_id FROM judged_loans WHERE verdict IN ('added', 'changed')
-"""
+# One row a customer instead of the triggers' one a loan. In the same transaction: from the COMMIT on the older scores
+# are known to be void, whatever becomes of this process.
+BY_HAND = "SET @cache_invalidations_by_hand = 1"
+BY_TRIGGER = "SET @cache_invalidations_by_hand = NULL"
+INVALIDATE_SCORES = "INSERT INTO cache_invalidations (customer_id) SELECT customer_id FROM touched_customers"
 
 MAX_ATTEMPTS = 3
 OVERTAKEN = {
     ER.LOCK_DEADLOCK,  # with a create-loan
-    ER.DUP_ENTRY,  # a create-loan has taken one of the file's loan ids since they were compared
+    ER.DUP_ENTRY,  # somebody has taken a phone number or a loan's id since they were compared
 }
+
+
+def create_tables(cursor: Cursor) -> None:
+    """Make the tables that the comparison with the database needs."""
+    for statement in CREATE_TABLES:
+        cursor.execute(statement)
 
 
 def merge(connection: "Connection[Cursor]") -> None:
@@ -49,14 +48,15 @@ def merge(connection: "Connection[Cursor]") -> None:
     When create-loan gets in the way, all of it is done again on what the database has then.
     """
     with connection.cursor() as cursor:
-        for statement in CREATE_TABLES:
-            cursor.execute(statement)
         for attempt in range(1, MAX_ATTEMPTS + 1):
             connection.begin()
             try:
-                merge_customers(cursor)
-                merge_loans(cursor)
-                cursor.execute(INVALIDATE_SCORES)
+                with _invalidating_by_hand(cursor):
+                    merge_customers(cursor)
+                    merge_loans(cursor)
+                    merge_progress(cursor)
+                    settle_holds(cursor)
+                    cursor.execute(INVALIDATE_SCORES)
             except (pymysql.OperationalError, pymysql.IntegrityError) as exc:
                 if exc.args[0] not in OVERTAKEN or attempt == MAX_ATTEMPTS:
                     raise
@@ -78,3 +78,13 @@ def commit(connection: "Connection[Cursor]") -> None:
             "The answer to COMMIT was lost: all of the import stands or nothing. Import the same files again: where it "
             "stands they change nothing."
         ) from exc
+
+
+@contextmanager
+def _invalidating_by_hand(cursor: Cursor) -> Iterator[None]:
+    cursor.execute(BY_HAND)
+    try:
+        yield
+    finally:
+        with suppress(pymysql.MySQLError):  # where the connection is lost, the variable is too
+            cursor.execute(BY_TRIGGER)

@@ -39,7 +39,7 @@ class Database:
 
     def clear(self) -> None:
         """Empty the tables."""
-        for table in ("declined_requests", "loans", "customers", "cache_invalidations"):
+        for table in ("declined_requests", "loans", "customers", "import_holds", "cache_invalidations"):
             self.execute(f"DELETE FROM {table}")  # noqa: S608 - the last empties what the triggers wrote
 
     def add_customer(self, customer_id: int, customer: Customer, loans: Sequence[Loan] = ()) -> None:

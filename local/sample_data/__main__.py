@@ -7,8 +7,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from importer.portfolio import Customer, Loan
 from local.sample_data.portfolio import SAMPLE_CUSTOMERS, sample_portfolio
+from local.sample_data.records import Customer, Loan
 
 
 def main() -> None:

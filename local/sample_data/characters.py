@@ -23,8 +23,15 @@ from datetime import date
 from decimal import Decimal
 from typing import NamedTuple
 
-from importer.portfolio import Customer, Loan
-from local.sample_data.records import FIRST_CUSTOMER_ID, CustomerWithLoans, current_debt, loan_record, phone_number
+from local.sample_data.records import (
+    FIRST_CUSTOMER_ID,
+    Customer,
+    CustomerWithLoans,
+    Loan,
+    current_debt,
+    loan_record,
+    phone_number,
+)
 
 
 class PastLoan(NamedTuple):

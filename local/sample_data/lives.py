@@ -6,9 +6,16 @@ from decimal import ROUND_CEILING, Decimal
 from random import Random
 from typing import NamedTuple
 
-from importer.portfolio import Customer, Loan
 from local.sample_data.names import FIRST_NAMES, LAST_NAMES
-from local.sample_data.records import CustomerWithLoans, current_debt, current_installments, loan_record, phone_number
+from local.sample_data.records import (
+    Customer,
+    CustomerWithLoans,
+    Loan,
+    current_debt,
+    current_installments,
+    loan_record,
+    phone_number,
+)
 
 OLDEST_LOAN_DAYS = 13 * 365
 SHORT_TENURES = (6, 12, 18, 24, 36, 48, 60)

@@ -16,8 +16,8 @@ VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
 INSERT_LOAN = """
 INSERT INTO loans
     (customer_id, loan_id, loan_amount, tenure, interest_rate, monthly_repayment, emis_paid_on_time,
-     start_date, end_date, status)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+     start_date, end_date, status, external_loan_id)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 """
 # The cache may have outlived an older database, and know scores of these customers from there.
 INVALIDATE_SCORES = "INSERT INTO cache_invalidations (customer_id) SELECT customer_id FROM customers"
@@ -32,7 +32,7 @@ def load_if_empty(connection: "Connection[Cursor]", today: date) -> int:
         connection.begin()
         try:
             cursor.executemany(INSERT_CUSTOMER, [customer for customer, _ in sample])
-            cursor.executemany(INSERT_LOAN, [loan for _, loans in sample for loan in loans])
+            cursor.executemany(INSERT_LOAN, [(*loan, loan.loan_id) for _, loans in sample for loan in loans])
             cursor.execute(INVALIDATE_SCORES)
             connection.commit()
         except BaseException:

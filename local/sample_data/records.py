@@ -3,14 +3,43 @@
 from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
+from typing import NamedTuple
 
-from importer.portfolio import Customer, Loan, status_by_date
 from lending.domain.installment import monthly_installment
 from lending.domain.loans import end_of_tenure
 
 FIRST_CUSTOMER_ID = 1001
 LOAN_IDS_PER_CUSTOMER = 100
 """Customer 1001's loans are 100101, 100102, ...: no customer's loans depend on how many others there are."""
+
+
+class Customer(NamedTuple):
+    """A row of `customers`; the fields are its columns, and the titles of the sample's file."""
+
+    customer_id: int
+    first_name: str
+    last_name: str
+    age: int
+    phone_number: str
+    monthly_salary: Decimal
+    approved_limit: Decimal
+    current_debt: Decimal
+
+
+class Loan(NamedTuple):
+    """A row of `loans`, likewise; the id is the lender's own as well."""
+
+    customer_id: int
+    loan_id: int
+    loan_amount: Decimal
+    tenure: int
+    interest_rate: Decimal
+    monthly_repayment: Decimal
+    emis_paid_on_time: int
+    start_date: date
+    end_date: date
+    status: str
+
 
 CustomerWithLoans = tuple[Customer, list[Loan]]
 
@@ -38,7 +67,7 @@ def loan_record(
         emis_paid_on_time=emis_paid_on_time,
         start_date=start_date,
         end_date=end_date,
-        status=status_by_date(end_date, today),
+        status="PAID" if end_date < today else "APPROVED",
     )
 
 

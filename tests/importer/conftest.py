@@ -8,7 +8,7 @@ import pytest
 from local.servers.server import Server
 from testkit.database import Database
 from testkit.service import wired
-from tests.local.importing import Importer
+from tests.importer.importing import Importer
 
 
 @pytest.fixture

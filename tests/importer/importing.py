@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from importer import export
 from importer.__main__ import main
 from lending import wiring
 from testkit.database import Database
@@ -32,11 +33,11 @@ def a_customer(customer_id: int, **fields: object) -> Row:
     } | fields
 
 
-def a_loan(customer_id: int, loan_id: int, **fields: object) -> Row:
-    """Return a row of loans.csv without the optional column, but for what `fields` say."""
+def a_loan(customer_id: object, loan_id: object, **fields: object) -> Row:
+    """Return a row of loans.csv without the optional columns, but for what `fields` say."""
     return {
         "customer_id": customer_id,
-        "loan_id": loan_id,
+        "external_loan_id": loan_id,
         "loan_amount": Decimal(100000),
         "tenure": 12,
         "interest_rate": Decimal(12),
@@ -71,44 +72,78 @@ class Outcome:
     status: int
     out: str
     err: str
-    rejects: list[tuple[str, int, str]]
-    """File, line and reason of each row in the rejects file."""
+    rejected: list[Path]
+    """The files of rejected rows."""
+
+    @property
+    def faults(self) -> list[tuple[str, int, list[str]]]:
+        """Return the table, line and reasons of each rejected row."""
+        rows = ((path.stem.partition("-")[0], row) for path in self.rejected for row in rows_of(path))
+        return [
+            (
+                name,
+                int(row["rejected_line"]),
+                [fault.partition(":")[0] for fault in row["rejected_because"].split("; ")],
+            )
+            for name, row in rows
+        ]
+
+    def counts(self, name: str) -> list[int]:
+        """Return how many rows were added, changed and unchanged; name is customers or loans."""
+        lines = self.out.splitlines()
+        start = next(number for number, line in enumerate(lines) if line.startswith(f"{name} "))
+        line = next(line for line in lines[start:] if " added, " in line)
+        return [int(part.split()[0].replace(",", "")) for part in line.split(", ")]
+
+    def sums(self, name: str, label: str) -> list[Decimal]:
+        """Return rows, amount and, of loans, what runs of it, in one line of the report."""
+        lines = self.out.splitlines()
+        start = next(number for number, line in enumerate(lines) if line.startswith(f"{name} "))
+        line = next(line for line in lines[start:] if line.startswith(f"  {label} "))
+        return [Decimal(cell.replace(",", "")) for cell in line.removeprefix(f"  {label}").partition("and")[0].split()]
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a file of rejected rows."""
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        return list(csv.DictReader(file))
 
 
 class Importer:
     """Runs the program in this process, in a folder of the test's own."""
 
     def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.folder = folder
         self.customers = folder / "customers.csv"
         self.loans = folder / "loans.csv"
-        self.rejects = folder / "rejects.csv"
+        self.rejects = folder / "rejects"
         self._capsys = capsys
 
     def __call__(
-        self, customers: list[Row] | None = None, loans: list[Row] | None = None, *, today: str = TODAY
+        self, customers: list[Row] | None = None, loans: list[Row] | None = None, *options: str, today: str = TODAY
     ) -> Outcome:
         """Import these rows."""
         if customers:
             self.customers.write_text(as_csv(customers))
         if loans:
             self.loans.write_text(as_csv(loans))
-        return self.run(self.customers if customers else None, self.loans if loans else None, today=today)
+        return self.run(self.customers if customers else None, self.loans if loans else None, *options, today=today)
 
-    def run(self, customers: Path | None, loans: Path | None, *, today: str = TODAY) -> Outcome:
+    def run(self, customers: Path | None, loans: Path | None, *options: str, today: str = TODAY) -> Outcome:
         """Import these files."""
         files = ["--customers", str(customers or ""), "--loans", str(loans or ""), "--rejects", str(self.rejects)]
         try:
-            main([*files, "--today", today])
+            main([*files, "--today", today, *options])
             status = 0
         except SystemExit as exc:
             status = int(exc.code or 0)
         finally:
             wiring.close()  # as the end of its process would
         printed = self._capsys.readouterr()
-        return Outcome(status, printed.out, printed.err, self._rejected())
+        listed = [line.rpartition(": ")[2] for line in printed.out.splitlines() if line.startswith("Rejected rows, ")]
+        return Outcome(status, printed.out, printed.err, list(map(Path, listed)))
 
-    def _rejected(self) -> list[tuple[str, int, str]]:
-        if not self.rejects.exists():
-            return []
-        with self.rejects.open(newline="") as file:
-            return [(Path(row["file"]).name, int(row["line"]), row["reason"]) for row in csv.DictReader(file)]
+    def export(self, path: Path, *, since: str) -> None:
+        """Write the loans made here to a new file."""
+        path.unlink(missing_ok=True)
+        export.main([str(path), "--since", since])

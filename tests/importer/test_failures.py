@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
@@ -15,10 +15,11 @@ import pytest
 from pymysql.constants import CR, ER
 from pymysql.cursors import Cursor
 
-from importer import connection, customer_merge, loan_merge, merging
+from importer import connection, customer_merge, loan_merge, merging, progress_merge
 from importer.loan_merge import merge_loans
+from importer.progress_merge import merge_progress
 from testkit.database import Database, connect
-from tests.local.importing import Importer, a_customer, a_loan, as_csv, counts
+from tests.importer.importing import Importer, a_customer, a_loan, as_csv, counts
 
 IMPORT: list[str | Path] = [sys.executable, "-m", "importer"]
 MANY = 5000
@@ -48,9 +49,9 @@ def import_in_the_middle(importer: Importer, database: Database) -> Iterator[tup
     command = [*IMPORT, "--customers", importer.customers, "--loans", importer.loans, "--rejects", importer.rejects]
     with subprocess.Popen(command, text=True, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
         with suppress(BrokenPipeError), importer.loans.open("w") as loans:
+            eventually(lambda: len(other_connections(database)) == 1)
             loans.write(as_csv(a_loan(1, loan_id) for loan_id in range(1, MANY + 1)))
             loans.flush()
-            eventually(lambda: len(other_connections(database)) == 1)
             yield process, loans
         process.kill()
 
@@ -62,21 +63,20 @@ def last_line(process: "subprocess.Popen[str]") -> str:
 
 
 def test_a_file_broken_near_its_end_leaves_nothing_behind(importer: Importer, database: Database) -> None:
-    importer([a_customer(1)], [a_loan(2, 11)])
-    listed = importer.rejects.read_text()
+    importer([a_customer(1)])
     importer.customers.write_text(as_csv([a_customer(1, age=50), a_customer(2)]))
-    importer.loans.write_bytes(as_csv(a_loan(1, i) for i in range(1, MANY)).encode() + b"1,\xff\n")
+    importer.loans.write_text(as_csv(a_loan(1, i) for i in range(1, MANY)) + '1,"')
 
     outcome = importer.run(importer.customers, importer.loans)
 
     assert outcome.status == 1
     assert outcome.err.splitlines()[-1] == (
-        f"import: {importer.loans} is not UTF-8: line {MANY + 1}, byte 3. Nothing was imported."
+        f"import: {importer.loans} is not CSV: unexpected end of data, in the record from line {MANY + 1} on. "
+        "Nothing was imported."
     )
     assert database.execute("SELECT age FROM customers") == ((41,),)
     assert counts(database) == (1, 0)
-    assert importer.rejects.read_text() == listed
-    assert not list(importer.rejects.parent.glob("*.partial"))
+    assert list(importer.rejects.iterdir()) == []
 
 
 @pytest.mark.parametrize(("name", "complaint"), [("nowhere.csv", "No such file or directory"), (".", "Is a directory")])
@@ -90,7 +90,7 @@ def test_a_file_that_cannot_be_opened_is_named(importer: Importer, tmp_path: Pat
 
 
 def test_rejects_that_cannot_be_listed_are_found_out_before_the_import(importer: Importer, database: Database) -> None:
-    importer.rejects = importer.customers / "rejects.csv"
+    importer.rejects = importer.customers / "rejects"
 
     outcome = importer([a_customer(1)])
 
@@ -123,6 +123,26 @@ def test_an_import_killed_amid_its_transaction_leaves_nothing_behind(importer: I
     eventually(lambda: not other_connections(database))
 
     assert database.execute("SELECT customer_id, age FROM customers") == ((1, 41), (2, 41))
+
+
+def test_killed_at_any_moment_it_has_imported_all_or_nothing(importer: Importer, database: Database) -> None:
+    importer.customers.write_text(as_csv(a_customer(i) for i in range(1, MANY + 1)))
+    importer.loans.write_text(as_csv(a_loan(i, i) for i in range(1, MANY + 1)))
+    files: list[str | Path] = ["--customers", importer.customers, "--loans", importer.loans]
+    started = time.monotonic()
+    subprocess.run([*IMPORT, *files, "--dry-run"], check=True, capture_output=True)
+    takes = time.monotonic() - started
+
+    for moment in range(1, 11):
+        with subprocess.Popen([*IMPORT, *files], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
+            time.sleep(takes * (0.3 + 0.07 * moment))
+            process.kill()
+        eventually(lambda: not other_connections(database))
+
+        assert counts(database) in [(0, 0), (MANY, MANY)]
+        ((told,),) = database.execute("SELECT COUNT(DISTINCT customer_id) FROM cache_invalidations")
+        assert told == counts(database)[0]
+        database.clear()
 
 
 def is_changing_customers(database: Database) -> bool:
@@ -173,36 +193,42 @@ class Before:
     def __init__(self, cursor: Cursor, statement: str, action: Callable[[], object]) -> None:
         self._cursor, self._statement, self._action = cursor, statement, action
 
-    def execute(self, sql: str) -> int:
+    def execute(self, sql: str, parameters: Sequence[object] = ()) -> int:
         if sql == self._statement:
             self._action()
-        return self._cursor.execute(sql)
+        return self._cursor.execute(sql, parameters or None)
+
+    def fetchall(self) -> tuple[tuple[Any, ...], ...]:
+        return self._cursor.fetchall()
 
 
 def just_before(statement: str, action: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the action done while the import has its transaction open."""
 
-    def merge(cursor: Any) -> None:
-        stepping: Any = Before(cursor, statement, action)
-        merge_loans(stepping)
+    def stepping(merge: Callable[[Any], None]) -> Callable[[Any], None]:
+        return lambda cursor: merge(Before(cursor, statement, action))
 
-    monkeypatch.setattr(merging, "merge_loans", merge)
+    monkeypatch.setattr(merging, "merge_loans", stepping(merge_loans))
+    monkeypatch.setattr(merging, "merge_progress", stepping(merge_progress))
 
 
-def test_a_loan_id_that_create_loan_takes_meanwhile_is_rejected(
+def test_an_id_that_another_takes_meanwhile_is_compared_again(
     importer: Importer, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     importer([a_customer(1), a_customer(2)])
     take = (
-        "INSERT IGNORE INTO loans (customer_id, loan_id, loan_amount, tenure, interest_rate, monthly_repayment,"
-        " start_date, end_date, status) VALUES (1, 11, 500, 1, 0, 500, '2026-11-23', '2026-12-23', 'APPROVED')"
+        "INSERT IGNORE INTO loans (customer_id, external_loan_id, loan_amount, tenure, monthly_repayment,"
+        " start_date, end_date, status) VALUES (2, '11', 500, 1, 500, '2026-11-23', '2026-12-23', 'APPROVED')"
     )
     just_before(loan_merge.INSERT, lambda: database.execute(take), monkeypatch)
 
     outcome = importer(loans=[a_loan(2, 11), a_loan(2, 21)])
 
-    assert (outcome.status, outcome.rejects) == (0, [("loans.csv", 2, "LOAN_OF_ANOTHER_CUSTOMER")])
-    assert database.execute("SELECT customer_id, loan_id FROM loans") == ((1, 11), (2, 21))
+    assert (outcome.status, outcome.counts("loans")) == (0, [1, 1, 0])
+    assert database.execute("SELECT external_loan_id, loan_amount FROM loans ORDER BY external_loan_id") == (
+        ("11", 100000),
+        ("21", 100000),
+    )
 
 
 @pytest.mark.parametrize(("deadlocks", "status", "loans"), [(1, 0, 1), (2, 0, 1), (3, 1, 0)])
@@ -216,11 +242,10 @@ def test_a_deadlock_is_tried_again_twice(
             raise left.pop()
 
     just_before(loan_merge.INSERT, fail, monkeypatch)
-    outcome = importer([a_customer(1), a_customer(1)], [a_loan(1, 11)])
+    outcome = importer([a_customer(1), a_customer(2, age="?")], [a_loan(1, 11)])
 
     assert outcome.status == status
-    assert counts(database) == (loans, loans)
-    assert outcome.rejects == ([] if status else [("customers.csv", 3, "REPEATED_CUSTOMER_ID")])
+    assert counts(database) == (2 * loans, loans)
 
 
 def test_a_lost_answer_to_commit_is_not_taken_for_a_failure(
@@ -255,7 +280,7 @@ def test_customers_of_whom_nothing_changes_may_borrow_meanwhile(
                 database.execute("SELECT 1 FROM loans WHERE customer_id = %s FOR UPDATE NOWAIT", [customer_id])
                 free.append(customer_id)
 
-    just_before(loan_merge.REPORT_REJECTED, look, monkeypatch)
+    just_before(progress_merge.FIND_REPEATED, look, monkeypatch)
     importer(
         [a_customer(1), a_customer(2), a_customer(3), a_customer(4, age=50), a_customer(5)],
         [a_loan(1, 11), a_loan(2, 21, tenure=24), a_loan(3, 31), a_loan(5, 51)],

@@ -10,8 +10,7 @@ import pytest
 import redis
 
 from importer.connection import only_importer
-from importer.importing import Files, import_files
-from importer.report import Counts, Report
+from importer.importing import Outcome, Task, run
 from lending import wiring
 from lending.config import Settings
 from testkit.database import Database
@@ -27,32 +26,57 @@ ANSWERED = ("credit_score", "approval", "corrected_interest_rate", "monthly_inst
 @pytest.fixture
 def examples(monkeypatch: pytest.MonkeyPatch, service: Service) -> Any:  # noqa: ARG001  # its day is overridden here
     """The applications with their right answers, on the day for which these hold."""
-    examples = json.loads((DATA / "examples.json").read_text(encoding="utf-8"), parse_float=Decimal)
+    examples = json.loads((DATA / "examples_all_loans.json").read_text(encoding="utf-8"), parse_float=Decimal)
     today = date.fromisoformat(examples["today"])
     monkeypatch.setattr(wiring, "today", lambda: today)
     return examples["cases"]
 
 
-@pytest.fixture
-def report(examples: Any, database: Database, tmp_path: Path) -> Report:  # noqa: ARG001  # imported on that day
-    """The report on the import of the portfolio into the database."""
+def imported(database: Database, folder: Path, rejects: Path) -> Outcome:
+    """Import the files of a folder, unaltered and without a word about them."""
+    customers, loans = (next(folder.glob(f"{name}.*")) for name in ("customers", "loans"))
     with only_importer(Settings.from_env(database.environment)) as connection:
-        files = Files(DATA / "customers.csv", DATA / "loans.csv")
-        return import_files(connection, files, rejects=tmp_path / "rejects.csv", today=wiring.today())
+        return run(connection, Task(customers, loans, rejects=rejects, today=wiring.today()))
+
+
+@pytest.fixture
+def outcome(examples: Any, database: Database, tmp_path: Path) -> Outcome:  # noqa: ARG001  # imported on that day
+    """What became of the import of the portfolio into the database."""
+    return imported(database, DATA, tmp_path)
 
 
 def answers(answer: Answer) -> dict[str, object]:
     return {name: answer.body[name] for name in ANSWERED}
 
 
-def test_the_portfolio_is_imported_but_for_loan_ids_that_came_before(report: Report, database: Database) -> None:
-    assert report.customers == Counts(added=300, changed=0, unchanged=0, rejected={})
-    assert (report.loans.added, report.loans.changed, report.loans.unchanged) == (753, 0, 0)
-    assert list(report.loans.rejected.values()) == [29]
-    assert database.execute("SELECT (SELECT COUNT(*) FROM customers), (SELECT COUNT(*) FROM loans)") == ((300, 753),)
+def test_the_portfolio_is_imported_to_the_last_loan(outcome: Outcome, database: Database) -> None:
+    """Also the 29 whose id another customer's loan has as well: 15.0 million lent."""
+    assert (outcome.failure, outcome.rejects, outcome.report.rejected) == (None, [], 0)
+    assert (outcome.report.customers.added, outcome.report.loans.added) == (300, 782)
+    assert outcome.report.loans.file == outcome.report.loans.taken == outcome.report.loans.after
+    assert database.execute("SELECT COUNT(*), SUM(loan_amount) FROM loans") == (
+        (782, outcome.report.loans.file.amount),
+    )
 
 
-@pytest.mark.usefixtures("report")
+@pytest.mark.parametrize("kept_by", ["spreadsheet", "month_first", "day_first"])
+@pytest.mark.usefixtures("examples")
+def test_as_others_keep_it_the_portfolio_becomes_the_same_database(
+    database: Database, tmp_path: Path, kept_by: str
+) -> None:
+    rows = "SELECT * FROM customers", "SELECT * FROM loans ORDER BY customer_id, external_loan_id"
+    imported(database, DATA / "files" / kept_by, tmp_path)
+    alone = [database.execute(sql) for sql in rows]
+
+    again = imported(database, DATA, tmp_path).report
+
+    assert (again.customers.unchanged, again.loans.unchanged) == (300, 782)
+    assert [database.execute(sql) for sql in rows] == alone
+    numbers = [row[0] for row in database.execute("SELECT loan_id FROM loans ORDER BY customer_id, external_loan_id")]
+    assert numbers == list(range(numbers[0], numbers[0] + 782))
+
+
+@pytest.mark.usefixtures("outcome")
 def test_every_example_is_answered_right_on_a_miss_and_on_a_hit(
     service: Service, redis_client: redis.Redis, examples: Any
 ) -> None:
@@ -67,11 +91,11 @@ def test_every_example_is_answered_right_on_a_miss_and_on_a_hit(
             assert (miss.cache_status, hit.cache_status) == ("fwd=miss; stored", "hit")
             wrong += [answer.body for answer in (miss, hit) if answers(answer) != expected]
 
-    assert (len(examples), {len(case["decisions"]) for case in examples}) == (32, {6})
+    assert (len(examples), {len(case["decisions"]) for case in examples}) == (36, {6})
     assert wrong == []
 
 
-@pytest.mark.usefixtures("report")
+@pytest.mark.usefixtures("outcome")
 def test_every_decline_is_one_to_create_loan_too(service: Service, redis_client: redis.Redis, examples: Any) -> None:
     """Whether the cache or the store says so; and no decline changes the answer to the next one."""
     declined = [
