@@ -16,8 +16,8 @@ from pymysql.cursors import SSCursor
 from db.connection import connect, why_none
 from importer.columns import LOANS
 from lending import wiring
+from lending.adapters.logins import LoginUnavailableError
 from lending.config import InvalidSettingError
-from lending.errors import StoreUnavailableError
 
 MADE_HERE = """
 SELECT customer_id, external_loan_id, loan_id, loan_amount, tenure, interest_rate, monthly_repayment,
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(f"export: {exc}")
     except OSError as exc:
         sys.exit(f"export: cannot write {given.file}: {exc.strerror}")
-    except (StoreUnavailableError, pymysql.MySQLError) as exc:
+    except (LoginUnavailableError, pymysql.MySQLError) as exc:
         sys.exit(f"export: the database failed: {why_none(exc)}")
     print(f"{count} loans made here are in {given.file}")
 

@@ -12,7 +12,9 @@ from importer.values.dates import DateForm, Form, form_given
 from importer.values.numbers import DecimalMark, Mark
 from importer.values.statuses import meanings
 
-TELLS_NOTHING = re.compile(r"[0-9]*")
+DIGITS = re.compile(r"[0-9]*")
+DIGITS_AND_A_POINT = re.compile(r"[0-9]*(?:\.(?:[0-9]{1,2}|[0-9]{4,}))?")
+"""What tells nothing new once a column has a number that makes sense with a point alone."""
 NUMBERS = (Holds.WHOLE_NUMBER, Holds.AMOUNT)
 
 
@@ -66,16 +68,15 @@ def _look(
     mark: DecimalMark,
     advance: Callable[[int], object],
 ) -> None:
-    seen = [_Seen() for _ in table.kind.columns]
+    seen = {at: _Seen() for at, _ in dates}
     for batch in table.batches():
         for at, form in dates:
             for text, line in seen[at].new(batch.columns[at], batch.lines):
                 if text:
                     form.look(text, line)
         for at, column in numbers:
-            for text, line in seen[at].new(batch.columns[at], batch.lines):
-                if not TELLS_NOTHING.fullmatch(text):
-                    mark.look(column.name, text, column.highest, line)
+            for text in _telling(batch.columns[at], DIGITS_AND_A_POINT if mark.is_point_in(column.name) else DIGITS):
+                mark.look(column.name, text, column.highest, partial(_line_of, text, batch.columns[at], batch.lines))
         advance(len(batch.lines) + len(batch.ragged))
 
 
@@ -92,6 +93,13 @@ class _Seen:
                 if len(self._values) < REMEMBERED:
                     self._values.add(text)
                 yield text, partial(_line_of, text, texts, lines)
+
+
+def _telling(texts: Sequence[str], nothing_new: re.Pattern[str]) -> list[str]:
+    """Return the numbers of a column that may tell something: most columns have none, and are dismissed at once."""
+    if "".join(texts).isdecimal():
+        return []
+    return [text for text in dict.fromkeys(texts) if not nothing_new.fullmatch(text)]
 
 
 def _line_of(text: str, texts: Sequence[str], lines: Sequence[int]) -> int:

@@ -79,6 +79,10 @@ class DecimalMark:
         elif point != comma:
             self._either.setdefault(("." if "." in text else ",", column), (line(), text))
 
+    def is_point_in(self, column: str) -> bool:
+        """Tell whether a column has a number that makes sense with a point alone."""
+        return (".", column) in self._only
+
     def found(self) -> Mark:
         """Return the mark.
 

@@ -1,8 +1,10 @@
 """Rows that cannot be taken: nothing is changed, or the rest is and their customers borrow nothing until all are."""
 
+import json
 from decimal import Decimal
 
 import pytest
+import redis
 
 from testkit.database import Database
 from testkit.service import Service
@@ -261,14 +263,15 @@ def test_a_file_without_rows_is_refused(importer: Importer) -> None:
     assert (outcome.status, "has titles and no rows" in outcome.err) == (1, True)
 
 
-def test_the_service_lends_nothing_to_a_customer_whose_rows_were_rejected(
-    importer: Importer, service: Service, database: Database
+def test_a_hold_is_in_the_next_entry_of_the_cache(
+    importer: Importer, service: Service, redis_client: redis.Redis, database: Database
 ) -> None:
-    good = [a_loan(1, i, loan_amount=200000, monthly_repayment=10, **RUNS) for i in (1, 2, 3)]
-    importer([a_customer(1, approved_limit=1000000)], good, today="2026-11-23")
-    assert service.check(1, loan_amount=1000, interest_rate=20, tenure=12).body["approval"]
+    importer([a_customer(1)], [a_loan(1, 1)])
+    service.check(1)
+    assert json.loads(redis_client.get("credit_score:1") or "")["on_hold"] is False
 
-    importer(None, [a_loan(1, 4, loan_amount=900000, monthly_repayment="?", **RUNS), *good], ACCEPT)
+    importer(None, [a_loan(1, 1), a_loan(1, 2, monthly_repayment="?")], ACCEPT)
+    service.check(1)
 
-    answer = service.check(1, loan_amount=1000, interest_rate=20, tenure=12)
-    assert (answer.body["approval"], held(database)) == (False, [1])
+    assert held(database) == [1]
+    assert json.loads(redis_client.get("credit_score:1") or "")["on_hold"] is True
