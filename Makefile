@@ -53,11 +53,32 @@ up: bootstrap ## Start MySQL and Redis alone; `source .local/env` to reach them
 down: bootstrap ## Stop what `make up` started
 	@$(PYTHON) -m local.servers down
 
+.PHONY: reset
+reset: bootstrap ## Empty the database and the cache of `make up`
+	@$(PYTHON) -m local.servers reset
+
+# Each of them may be given as a variable of the same name: DATE_FORMAT=DD/MM/YYYY COLUMNS="Approved on=start_date" ...
+IMPORT_OPTIONS = --columns="$(COLUMNS)" --customers-order="$(CUSTOMERS_ORDER)" --loans-order="$(LOANS_ORDER)" \
+  --date-format="$(DATE_FORMAT)" --decimal-mark="$(DECIMAL_MARK)" --statuses="$(STATUSES)" --encoding="$(ENCODING)" \
+  $(if $(filter 1,$(ACCEPT_REJECTS)),--accept-rejects) $(if $(filter 1,$(DRY_RUN)),--dry-run)
+
 .PHONY: import
-import: bootstrap ## Import CUSTOMERS=customers.csv LOANS=loans.csv into what DB_* points at
+import: bootstrap ## Import CUSTOMERS=customers.csv LOANS=loans.xlsx into what DB_* points at (DRY_RUN=1, ACCEPT_REJECTS=1)
 	@test -n "$(CUSTOMERS)$(LOANS)" || { echo "Name the files: make import CUSTOMERS=customers.csv LOANS=loans.csv"; exit 2; }
 	@$(PYTHON) -m db.migrate
-	@$(PYTHON) -m importer --customers "$(CUSTOMERS)" --loans "$(LOANS)"
+	@$(PYTHON) -m importer --customers "$(CUSTOMERS)" --loans "$(LOANS)" $(IMPORT_OPTIONS)
+
+.PHONY: template
+template: bootstrap ## Write customers.csv and loans.csv with titles and an example into FOLDER=.local/template
+	@$(PYTHON) -m importer.template "$(or $(FOLDER),.local/template)"
+
+.PHONY: export
+export: bootstrap ## Write the loans made here since SINCE=2026-11-01 into FILE=.local/made_here.csv
+	@$(PYTHON) -m importer.export "$(or $(FILE),.local/made_here.csv)" $(if $(SINCE),--since "$(SINCE)")
+
+.PHONY: sample
+sample: bootstrap ## Load the sample portfolio into what DB_* points at, or into STACK=lending-dev
+	@$(PYTHON) -m local.sample --stack "$(STACK)"
 
 .PHONY: bench
 bench: bootstrap ## Measure it against its floors (BENCH=warm for one section; half an hour for all)

@@ -1,8 +1,8 @@
-"""Serves the API on a laptop, with a sample portfolio in it: `python -m local.run`.
+"""Serves the API on a laptop: `python -m local.run`.
 
 It uses the MySQL and Redis that DB_* and REDIS_* name. `make run` starts private ones around it. It migrates the
-schema, loads the sample portfolio into an empty database only, and serves with gunicorn until Ctrl-C or SIGTERM. PORT,
-WORKERS and LAMBDA_LOG change how it serves.
+schema, loads the sample portfolio into an empty database where SAMPLE=1 asks for it, and serves with gunicorn until
+Ctrl-C or SIGTERM. PORT, WORKERS and LAMBDA_LOG change how it serves.
 """
 
 import os
@@ -22,7 +22,7 @@ from db.connection import connect, why_none
 from db.migrate import MigrationError, migrate
 from lending.adapters.logins import LoginUnavailableError
 from lending.config import InvalidSettingError, Settings
-from local.sample_data import load_if_empty
+from local.sample_data import is_empty, load_if_empty
 
 HOST = "127.0.0.1"
 MAX_PORT = 65535
@@ -50,6 +50,8 @@ class Options:
     """Processes, each of which answers one request at a time."""
     lambda_log: Path
     """Where the functions' log lines go; /dev/stdout shows them in the terminal."""
+    with_sample: bool
+    """Whether an empty database gets the sample portfolio."""
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:
@@ -62,6 +64,7 @@ class Options:
             port=_integer(environ, "PORT", 3000, 0, MAX_PORT),
             workers=_integer(environ, "WORKERS", 2, 1, 100),
             lambda_log=Path(environ.get("LAMBDA_LOG") or LAMBDA_LOG),
+            with_sample=environ.get("SAMPLE") == "1",
         )
 
 
@@ -78,8 +81,8 @@ def listen(port: int) -> socket.socket:
         raise StartError(f"Cannot serve on port {port}: {reason}. Choose another: PORT=3001 make run") from exc
 
 
-def prepare_database(settings: Settings) -> None:
-    """Bring the schema up to date and give an empty database something to ask about.
+def prepare_database(settings: Settings, *, with_sample: bool) -> None:
+    """Bring the schema up to date and, if that is wanted, give an empty database something to ask about.
 
     Raises:
         StartError: The database cannot be used.
@@ -94,10 +97,12 @@ def prepare_database(settings: Settings) -> None:
     with connection:
         for name in migrate(connection):
             print(f"Migrated: {name}.", flush=True)
-        today = datetime.now(settings.business_timezone).date()
-        loaded = load_if_empty(connection, today)
-        if loaded:
-            print(f"Loaded the sample portfolio: {loaded} customers.", flush=True)
+        if with_sample:
+            loaded = load_if_empty(connection, datetime.now(settings.business_timezone).date())
+            if loaded:
+                print(f"Loaded the sample portfolio: {loaded} customers.", flush=True)
+        elif is_empty(connection):
+            print("There are no customers yet: `make import` brings yours, `make sample` the sample's.", flush=True)
 
 
 def serve(listener: socket.socket, options: Options) -> None:
@@ -126,7 +131,7 @@ def main() -> None:
     try:
         options = Options.from_env(os.environ)
         with listen(options.port) as listener:
-            prepare_database(Settings.from_env(os.environ))
+            prepare_database(Settings.from_env(os.environ), with_sample=options.with_sample)
             serve(listener, options)
     except (StartError, InvalidSettingError, MigrationError) as exc:
         sys.exit(f"run: {exc}")

@@ -105,7 +105,7 @@ def main() -> None:
     """Run all sample events both ways; exit with 1 if any response is wrong."""
     if shutil.which("docker") is None:
         sys.exit("sam_local: Docker is not installed; `make run` serves the API without it.")
-    prepare_database(Settings.from_env(os.environ))
+    prepare_database(Settings.from_env(os.environ), with_sample=os.environ.get("SAMPLE") == "1")
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         environment_file = folder / "sam-env.json"

@@ -20,16 +20,24 @@ INSERT INTO loans
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 """
 # The cache may have outlived an older database, and know scores of these customers from there.
+BY_HAND, BY_TRIGGER = "SET @cache_invalidations_by_hand = 1", "SET @cache_invalidations_by_hand = NULL"
 INVALIDATE_SCORES = "INSERT INTO cache_invalidations (customer_id) SELECT customer_id FROM customers"
+
+
+def is_empty(connection: "Connection[Cursor]") -> bool:
+    """Tell whether there are no customers."""
+    with connection.cursor() as cursor:
+        return cursor.execute(ANY_CUSTOMER) == 0
 
 
 def load_if_empty(connection: "Connection[Cursor]", today: date) -> int:
     """Load the sample in one transaction and return the number of its customers; 0 when there are customers already."""
+    if not is_empty(connection):
+        return 0
     with connection.cursor() as cursor:
-        if cursor.execute(ANY_CUSTOMER):
-            return 0
         sample = list(sample_portfolio(today))
         connection.begin()
+        cursor.execute(BY_HAND)
         try:
             cursor.executemany(INSERT_CUSTOMER, [customer for customer, _ in sample])
             cursor.executemany(INSERT_LOAN, [(*loan, loan.loan_id) for _, loans in sample for loan in loans])
@@ -38,4 +46,6 @@ def load_if_empty(connection: "Connection[Cursor]", today: date) -> int:
         except BaseException:
             connection.rollback()
             raise
+        finally:
+            cursor.execute(BY_TRIGGER)
     return len(sample)

@@ -2,6 +2,7 @@
 
     python -m local.servers up             start both and keep them; `source .local/env` to reach them
     python -m local.servers down           stop them
+    python -m local.servers reset          empty both, while they run
     python -m local.servers exec -- CMD    run CMD with both at hand, starting and stopping what is missing
 
 For each of the two, `exec` uses the first of these: the server that DB_HOST or REDIS_HOST names; the one of a running
@@ -20,11 +21,11 @@ from pathlib import Path
 from local.sam.container_access import SAM_ENV, start_relay, write_sam_environment
 from local.servers import container
 from local.servers.child import EndedBySignalError, run_child, signals_end_us
-from local.servers.mysql_server import start_mysql
+from local.servers.mysql_server import empty_mysql, start_mysql
 from local.servers.owners import disown_all, own_folder, stop_all_in, stop_orphans
 from local.servers.process import recorded_process
 from local.servers.programs import STATE, only_one, say
-from local.servers.redis_server import start_redis
+from local.servers.redis_server import empty_redis, start_redis
 from local.servers.server import ServerError, accepts_connections
 
 KEPT = STATE / "servers" / "kept"  # what `up` started
@@ -38,6 +39,7 @@ def main() -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("up", help="start MySQL and Redis and keep them")
     commands.add_parser("down", help="stop what `up` started")
+    commands.add_parser("reset", help="empty what `up` started")
     run = commands.add_parser("exec", help="run a command with both at hand")
     run.add_argument("child", nargs="+", metavar="CMD", help="the command and its arguments, after --")
     arguments = parser.parse_args()
@@ -46,6 +48,8 @@ def main() -> int:
             up()
         elif arguments.command == "down":
             down()
+        elif arguments.command == "reset":
+            reset()
         else:
             return execute(arguments.child)
     except ServerError as exc:
@@ -100,6 +104,21 @@ def down() -> None:
         say("stopped; MySQL's data stays for the next `make up`")
 
 
+def reset() -> None:
+    """Empty the database and the cache that `up` started, and no others.
+
+    Raises:
+        ServerError: They do not run.
+    """
+    with only_one("kept"):
+        kept = _kept_environment()
+        if not kept:
+            raise ServerError("nothing of `make up` is running; `make up` first")
+        empty_mysql(kept)
+        empty_redis(kept)
+    say("the database and the cache of `make up` are empty")
+
+
 def execute(command: list[str]) -> int:
     """Run a command with both servers at hand; return its exit status."""
     with signals_end_us(), ExitStack() as stack:
@@ -122,6 +141,9 @@ def _at_hand(stack: ExitStack) -> dict[str, str]:
             server = stack.enter_context(start(own_folder() / name))
             say(f"started {server.name} at {server.host}:{server.port} for this command")
             environment |= server.environment
+            if prefix == "DB":
+                # It ends with the command, and nobody keeps anything in it: the sample may go in unasked.
+                environment |= {"SAMPLE": os.environ.get("SAMPLE") or "1"}
     return environment
 
 

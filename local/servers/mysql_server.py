@@ -5,8 +5,9 @@ import re
 import secrets
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pymysql
 
@@ -82,6 +83,18 @@ def in_container() -> bool:
     return find_mysql() is None and container.engine_answers()
 
 
+def empty_mysql(environment: Mapping[str, str]) -> None:
+    """Make the application's database anew, without a table in it."""
+    with pymysql.connect(
+        host=environment["DB_HOST"],
+        port=int(environment["DB_PORT"]),
+        user=environment["DB_USER"],
+        password=environment["DB_PASSWORD"],
+    ) as connection:
+        connection.cursor().execute(f"DROP DATABASE IF EXISTS {DATABASE}")
+        connection.cursor().execute(f"CREATE DATABASE {DATABASE} CHARACTER SET utf8mb4")
+
+
 def find_mysql() -> Path | None:
     """Return the server's program if it is installed."""
     # MariaDB first: on Ubuntu, AppArmor ties mysqld to the system's own data folder.
@@ -104,6 +117,9 @@ def _command(program: Path, folder: Path, port: int, password: str, args: Sequen
         shutil.rmtree(unfinished, ignore_errors=True)
         shutil.copytree(_template(program), unfinished)
         unfinished.rename(data)
+    # Of its own: when MariaDB starts it removes what looks like temporary tables, also those of another server.
+    temporary = folder / "tmp"
+    temporary.mkdir(exist_ok=True)
     accounts = folder / "accounts.sql"
     accounts.touch(mode=0o600)
     accounts.write_text("".join(f"{statement};\n" for statement in _account_statements(password)))
@@ -112,6 +128,7 @@ def _command(program: Path, folder: Path, port: int, password: str, args: Sequen
         "--no-defaults",
         *_options_of(program),
         f"--datadir={data}",
+        f"--tmpdir={temporary}",
         f"--bind-address={HOST}",
         f"--port={port}",
         # Relative to the data folder, because a socket's path may have only 103 characters.
@@ -147,7 +164,9 @@ def _initialise(program: Path, data: Path) -> None:
     else:
         command = [str(program), "--no-defaults", "--initialize-insecure"]
     command += [f"--datadir={data}", *_user_option()]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    with TemporaryDirectory() as temporary:
+        environment = os.environ | {"TMPDIR": temporary}  # of its own, as for the server itself
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise ServerError(f"`{' '.join(command)}` failed:\n{(done.stdout + done.stderr)[-2000:]}")
 

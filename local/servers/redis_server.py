@@ -1,6 +1,6 @@
 """A private Redis (or Valkey). Like the cache in production, it writes nothing to disk."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import redis
@@ -52,6 +52,12 @@ def _server(runner: Runner, port: int, answers: Callable[[], bool]) -> Server:
 def in_container() -> bool:
     """Tell whether start_redis uses a container: Docker runs, and the program is not installed."""
     return find_redis() is None and container.engine_answers()
+
+
+def empty_redis(environment: Mapping[str, str]) -> None:
+    """Forget everything."""
+    with redis.Redis(host=environment["REDIS_HOST"], port=int(environment["REDIS_PORT"])) as client:
+        client.flushall()
 
 
 def find_redis() -> Path | None:

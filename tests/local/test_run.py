@@ -79,7 +79,8 @@ def wait_until(happened: Callable[[], object], seconds: float) -> bool:
 @contextmanager
 def running(environment: dict[str, str], folder: Path, starter: Sequence[str] = ()) -> Iterator[Run]:
     """Start `local.run`, by a starter program if one is given, and wait until it says that it is ready."""
-    run_environment = {**os.environ, **environment, "PORT": "0", "WORKERS": "2", "LAMBDA_LOG": str(folder / "log")}
+    settings = {"PORT": "0", "WORKERS": "2", "LAMBDA_LOG": str(folder / "log"), "SAMPLE": "1"}
+    run_environment = {**os.environ, **settings, **environment}
     with (folder / "terminal").open("w") as terminal:
         process = psutil.Popen(
             (*starter, *COMMAND),
@@ -124,6 +125,20 @@ def test_empty_database_is_migrated_and_gets_the_sample_portfolio(api: Run, envi
     assert customers == 1000
     assert "Migrated: 0001_" in api.shown
     assert "Loaded the sample portfolio: 1000 customers." in api.shown
+
+
+def test_a_database_that_nobody_wants_the_sample_in_gets_none(
+    environment: dict[str, str], migrated_database: Database, tmp_path: Path
+) -> None:
+    name = f"{environment['DB_NAME']}_plain"
+    migrated_database.execute(f"CREATE DATABASE {name}")
+    try:
+        with running({**environment, "DB_NAME": name, "SAMPLE": ""}, tmp_path) as run:
+            assert "There are no customers yet: `make import` brings yours" in run.shown
+            with connect({**environment, "DB_NAME": name}) as database, database.cursor() as cursor:
+                assert cursor.execute("SELECT * FROM customers") == 0
+    finally:
+        migrated_database.execute(f"DROP DATABASE {name}")
 
 
 def test_what_the_functions_print_goes_to_their_log_under_the_name_of_the_service(api: Run) -> None:
@@ -337,7 +352,9 @@ def test_database_in_use_keeps_its_customers(environment: dict[str, str], tmp_pa
 
 
 def test_options_have_defaults() -> None:
-    assert Options.from_env({}) == Options(port=3000, workers=2, lambda_log=Path(".local/lambda.log"))
+    assert Options.from_env({}) == Options(
+        port=3000, workers=2, lambda_log=Path(".local/lambda.log"), with_sample=False
+    )
 
 
 @pytest.mark.parametrize("port", ["-1", "65536", "3000.0", "٣", " 3000"])

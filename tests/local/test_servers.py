@@ -20,6 +20,7 @@ from local.servers.mysql_server import start_mysql
 from local.servers.process import STOP_TIMEOUT_SECONDS, stop_recorded
 from local.servers.redis_server import start_redis
 from local.servers.server import Server, ServerError, accepts_connections
+from testkit.database import connect
 
 # Runs the command line with a state folder of the test's own, so that a developer's `make up` is left alone.
 COMMAND_LINE = """
@@ -120,6 +121,26 @@ def test_mysql_options_reach_the_server(tmp_path: Path) -> None:
         assert cursor.fetchone() == (17, 1)
 
 
+def test_a_second_mysql_leaves_the_temporary_tables_of_the_first_alone(mysql: Server, tmp_path: Path) -> None:
+    """MariaDB removes them from its folder when it starts; in a shared one that ended a running import."""
+    with mysql_connection(mysql) as connection, connection.cursor() as cursor:
+        # Aria's lie there as files from the beginning, where there is Aria.
+        cursor.execute("SHOW ENGINES")
+        engine = "Aria" if any(row[0] == "Aria" for row in cursor.fetchall()) else "InnoDB"
+        cursor.execute(f"CREATE TEMPORARY TABLE staged ENGINE = {engine} SELECT 7 AS number")
+        cursor.execute("SELECT @@tmpdir")
+        ((first,),) = cursor.fetchall()
+
+        with start_mysql(tmp_path / "second") as second, mysql_connection(second) as other, other.cursor() as its:
+            its.execute("SELECT @@tmpdir")
+            assert its.fetchall() != ((first,),)
+
+        if engine == "Aria":
+            assert list(Path(first).glob("#sql*"))
+        cursor.execute("SELECT number FROM staged")
+        assert cursor.fetchall() == ((7,),)
+
+
 def test_redis_stopped_refuses_and_comes_back_on_its_port(redis_server: Server, client: redis.Redis) -> None:
     redis_server.stop()
     with pytest.raises(redis.ConnectionError):
@@ -199,7 +220,7 @@ Start = Callable[..., "subprocess.Popen[str]"]
 @pytest.fixture
 def command_line(tmp_path: Path) -> Start:
     """Start `python -m local.servers` with a state folder of its own and none of the variables that name servers."""
-    bare = {key: value for key, value in os.environ.items() if not key.startswith(("DB_", "REDIS_"))}
+    bare = {key: value for key, value in os.environ.items() if not key.startswith(("DB_", "REDIS_", "SAMPLE"))}
 
     def start(*arguments: str, **variables: str) -> "subprocess.Popen[str]":
         return subprocess.Popen(
@@ -316,7 +337,17 @@ def test_up_keeps_servers_for_exec_to_use_until_down(command_line: Start, tmp_pa
     names = ["DB_HOST", "DB_PORT", "DB_NAME", "DB_USER", "DB_PASSWORD", "REDIS_HOST", "REDIS_PORT", "REDIS_DB"]
     assert {name: sourced[name] for name in names} == {name: executed[name] for name in names}
     assert not none_listens(ports(sourced))
+    assert "SAMPLE" not in executed  # somebody keeps what is in there
+
+    with connect(sourced) as connection, connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE mine (number INT)")
+    with command_line("reset") as reset:
+        reset.communicate(timeout=60)
+    with connect(sourced) as connection, connection.cursor() as cursor:
+        assert cursor.execute("SHOW TABLES") == 0
 
     with command_line("down") as down:
         down.communicate(timeout=60)
     assert none_listens(ports(sourced))
+    with command_line("reset") as reset:
+        assert "nothing of `make up` is running" in reset.communicate(timeout=60)[1]
