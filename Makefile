@@ -135,6 +135,7 @@ LOCK := uv pip compile --quiet --upgrade
 .PHONY: requirements
 requirements: ## Pin anew what the requirements*.in ask for (needs uv)
 	$(LOCK) layers/common/requirements.in --output-file layers/common/requirements.txt
+	$(LOCK) importer/requirements.in --output-file importer/requirements.txt
 	$(LOCK) requirements-dev.in --output-file requirements-dev.txt
 	$(LOCK) requirements-sam.in --output-file requirements-sam.txt
 	$(LOCK) requirements-checkov.in --output-file requirements-checkov.txt

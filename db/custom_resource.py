@@ -18,10 +18,10 @@ from typing import Any, NoReturn
 
 import pymysql
 
-from db.connection import connect, why_none
 from db.migrate import MigrationError, UnknownMigrationError, migrate
 from lending import wiring
 from lending.adapters.logins import LoginUnavailableError
+from lending.adapters.mysql_jobs import connect, why_none
 from lending.config import InvalidSettingError, Settings
 from lending.observability import logger
 

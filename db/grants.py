@@ -3,7 +3,7 @@
 import re
 from typing import NamedTuple
 
-from db.connection import Query
+from lending.adapters.mysql_jobs import Query
 
 GRANT = re.compile(r"GRANT (?P<privileges>.+?) ON (?P<database>`(?:[^`]|``)+`|\*)\.(?P<table>`(?:[^`]|``)+`|\*) TO ")
 ROLE_OF_MYSQL = "`@`"

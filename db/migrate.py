@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING
 import pymysql
 from pymysql.constants import ER
 
-from db.connection import Query, connect, query_on, why_none
 from db.findings import Finding, Verdict
 from db.grants import grants
 from db.server_checks import BEFORE_ANY_MIGRATION, may_make_triggers
 from lending.adapters.logins import LoginUnavailableError
+from lending.adapters.mysql_jobs import Query, connect, query_on, why_none
 from lending.config import InvalidSettingError, Settings
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ from collections.abc import Callable
 
 import pymysql
 
-from db.connection import Query
 from db.findings import Finding, failed, ok
 from db.grants import Grants
 from lending.adapters.mysql_connection import READ_ONLY, SERVER, demoted
+from lending.adapters.mysql_jobs import Query
 
 LEAST_MYSQL, LEAST_MARIADB = (8, 0), (10, 6)
 UNKNOWN_VARIABLE = 1193

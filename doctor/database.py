@@ -7,7 +7,6 @@ from pathlib import Path
 import pymysql
 from pymysql.constants import ER
 
-from db.connection import Query
 from db.findings import Finding, Verdict, failed, ok, unknown, warning
 from db.grants import grants
 from db.migrate import FOLDER, MigrationError, UnknownMigrationError, outstanding, triggers_of
@@ -17,6 +16,7 @@ from doctor.examination import LOOPBACK, Result, carried_out, root_of, words_of
 from doctor.trial import trial_loan
 from lending import wiring
 from lending.adapters.logins import LoginUnavailableError
+from lending.adapters.mysql_jobs import Query
 from lending.config import Settings
 from lending.errors import LendingError
 

@@ -1,8 +1,13 @@
 """`python -m importer --customers customers.csv --loans loans.xlsx` imports into the database that DB_* names."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 from typing import NoReturn
+
+from tqdm import tqdm
 
 from importer.connection import only_importer
 from importer.errors import ImportFailedError, ScoresNotDroppedError, UnknownOutcomeError
@@ -19,7 +24,7 @@ NOT_IMPORTED, OLD_SCORES_CACHED, INTERRUPTED = 1, 3, 130
 def main(arguments: Sequence[str] | None = None) -> None:
     """Import what the command line names."""
     try:
-        task = parse(arguments, wiring.today, parser())
+        task = replace(parse(arguments, wiring.today, parser()), progress=_progress)
         with only_importer(wiring.settings()) as connection:
             outcome = run(connection, task)
     except (ImportFailedError, InvalidSettingError) as exc:
@@ -41,6 +46,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except ScoresNotDroppedError as exc:
         _fail(str(exc), OLD_SCORES_CACHED)
     print("Imported. Cached scores from before are dropped.")
+
+
+@contextmanager
+def _progress(path: Path) -> Iterator[Callable[[int], object]]:
+    """Show on the terminal, if there is one, how far a file is read, and then that the rest goes on."""
+    with tqdm(desc=path.name, unit="row", unit_scale=True, disable=None) as bar:
+        yield bar.update
+    print(f"{path.name} is read; comparing with the database ...", file=sys.stderr)
 
 
 def _fail(message: str, status: int) -> NoReturn:

@@ -7,9 +7,9 @@ import pymysql
 from pymysql.connections import Connection
 from pymysql.cursors import Cursor
 
-from db.connection import connect, why_none
 from importer.errors import ImportFailedError
 from lending.adapters.logins import LoginUnavailableError
+from lending.adapters.mysql_jobs import connect, why_none
 from lending.config import Settings
 
 STATEMENT_TIMEOUT_SECONDS = 3600

@@ -13,10 +13,10 @@ from pathlib import Path
 import pymysql
 from pymysql.cursors import SSCursor
 
-from db.connection import connect, why_none
 from importer.columns import LOANS
 from lending import wiring
 from lending.adapters.logins import LoginUnavailableError
+from lending.adapters.mysql_jobs import connect, why_none
 from lending.config import InvalidSettingError
 
 MADE_HERE = """

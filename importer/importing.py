@@ -1,15 +1,13 @@
 """One import, from the files to the COMMIT."""
 
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
 from pymysql.connections import Connection
 from pymysql.cursors import Cursor
-from tqdm import tqdm
 
 from importer import merging, report, staging
 from importer.columns import CUSTOMERS, LOANS, Kind
@@ -18,6 +16,11 @@ from importer.forms import GivenForms
 from importer.reading.table import Reading, Table, open_table
 from importer.rejects import RejectsFolder, rejects_in
 from importer.totals import FileTotals
+
+
+@contextmanager
+def _no_progress(_path: Path) -> Iterator[Callable[[int], object]]:
+    yield lambda _rows: None
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,8 @@ class Task:
     accepts_rejects: bool = False
     """Whether what can be taken is imported where other rows cannot."""
     is_dry_run: bool = False
+    progress: Callable[[Path], AbstractContextManager[Callable[[int], object]]] = _no_progress
+    """Given a file, shows how many of its rows were looked at: each twice, for its form and to be taken."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,6 @@ def run(connection: "Connection[Cursor]", task: Task) -> Outcome:
         for path, kind in ((task.customers, CUSTOMERS), (task.loans, LOANS)):
             if path:
                 files[kind.name] = _stage(cursor, path, kind, task, notes)
-        print("Comparing with the database ...", file=sys.stderr)
         books_before = report.before(cursor)
         merging.merge(connection)
         names = {"customers": str(task.customers), "loans": str(task.loans)}
@@ -84,7 +88,7 @@ def run(connection: "Connection[Cursor]", task: Task) -> Outcome:
 
 
 def _stage(cursor: Cursor, path: Path, kind: Kind, task: Task, notes: list[str]) -> FileTotals:
-    with open_table(path, kind, task.reading) as table, _progress(path) as advance:
+    with open_table(path, kind, task.reading) as table, task.progress(path) as advance:
         totals, losses = staging.stage(cursor, table, task.forms, today=task.today, advance=advance)
     notes += [f"{path}: {note}" for note in _notes(table, str(losses))]
     if totals.rows == 0:
@@ -113,10 +117,3 @@ def _written(connection: "Connection[Cursor]", folder: RejectsFolder, result: re
         if part.rejected.rows:
             folder.write(connection, kind)
     return folder.keep()
-
-
-@contextmanager
-def _progress(path: Path) -> Iterator[Callable[[int], object]]:
-    """Show on the terminal, if there is one, how many rows were looked at; each is twice: for its form, and taken."""
-    with tqdm(desc=path.name, unit="row", unit_scale=True, disable=None) as bar:
-        yield bar.update

@@ -18,9 +18,9 @@ from typing import Self
 
 import pymysql
 
-from db.connection import connect, why_none
 from db.migrate import MigrationError, migrate
 from lending.adapters.logins import LoginUnavailableError
+from lending.adapters.mysql_jobs import connect, why_none
 from lending.config import InvalidSettingError, Settings
 from local.sample_data import is_empty, load_if_empty
 

@@ -1,28 +1,31 @@
 """Loads the sample portfolio where it is asked for: `python -m local.sample`, or `--stack lending-dev`.
 
-Into an empty database only: that of DB_*, or that of a stack of the stage dev, whose own function does it.
+Into the empty database that DB_* name; or, as files that it imports, into a stack of the stage dev.
 """
 
 import argparse
-import json
 import os
 import sys
-from datetime import datetime
-from typing import Any
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import boto3
 import pymysql
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from db.connection import connect, why_none
 from db.migrate import MigrationError, migrate
 from lending.adapters.logins import LoginUnavailableError
+from lending.adapters.mysql_jobs import connect, why_none
 from lending.config import InvalidSettingError, Settings
 from local.sample_data import load_if_empty
+from local.sample_data.__main__ import write_csv
+from local.sample_data.portfolio import SAMPLE_CUSTOMERS
 
-ANSWER_SECONDS = 900
-"""As long as the function may take."""
+FOLDER = "sample"
+REPORT = f"reports/{FOLDER}/report.txt"
+REPORT_SECONDS, POLL_SECONDS = 180, 2
 
 
 def main() -> None:
@@ -31,49 +34,67 @@ def main() -> None:
     parser.add_argument("--stack", default="", help="name of a stack; without one DB_* name the database")
     stack = parser.parse_args().stack
     try:
-        loaded = into_stack(stack) if stack else into_database(Settings.from_env(os.environ))
+        print(into_stack(stack) if stack else into_database(Settings.from_env(os.environ)))
     except (InvalidSettingError, MigrationError, SampleError) as exc:
         sys.exit(f"sample: {exc}")
     except (LoginUnavailableError, pymysql.MySQLError) as exc:
         sys.exit(f"sample: no database: {why_none(exc)}")
     except (BotoCoreError, ClientError) as exc:
         sys.exit(f"sample: {exc}")
-    print(
-        f"Loaded the sample portfolio: {loaded} customers."
-        if loaded
-        else "Nothing loaded: there are customers already."
-    )
 
 
 class SampleError(Exception):
     """The stack does not load a sample; the message says why."""
 
 
-def into_database(settings: Settings) -> int:
-    """Bring the schema up to date and load the sample; return the number of customers, 0 where there were some."""
+def into_database(settings: Settings) -> str:
+    """Bring the schema up to date and load the sample into an empty database; return what came of it."""
     with connect(settings) as connection:
         migrate(connection)
-        return load_if_empty(connection, datetime.now(settings.business_timezone).date())
+        loaded = load_if_empty(connection, datetime.now(settings.business_timezone).date())
+    return (
+        f"Loaded the sample portfolio: {loaded} customers."
+        if loaded
+        else "Nothing loaded: there are customers already."
+    )
 
 
-def into_stack(stack: str) -> int:
-    """Have the stack's own function load the sample; return as above."""
-    function = _output(stack, "ImportFunction")
-    # Once, and as long as it takes: a second try would only find what the first has loaded.
-    patient = Config(read_timeout=ANSWER_SECONDS, retries={"total_max_attempts": 1})
-    answer = boto3.client("lambda", config=patient).invoke(FunctionName=function, Payload=json.dumps({"sample": True}))
-    result: Any = json.load(answer["Payload"])
-    if "FunctionError" in answer:
-        raise SampleError(str(result.get("errorMessage", result)))
-    return int(result["customers"])
+def into_stack(stack: str) -> str:
+    """Put the sample's files where the stack imports from; return the report."""
+    described = boto3.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
+    stage = next(
+        (p.get("ParameterValue") for p in described.get("Parameters", []) if p.get("ParameterKey") == "Stage"), ""
+    )
+    if stage != "dev":
+        raise SampleError(f"{stack} is of the stage {stage or 'unknown'}; the sample goes into dev alone")
+    outputs = {output.get("OutputKey"): output.get("OutputValue") for output in described.get("Outputs", [])}
+    bucket = outputs.get("FilesBucket")
+    if not bucket:
+        raise SampleError(f"{stack} has no output FilesBucket; is it of this version?")
+    s3 = boto3.client("s3")
+    s3.delete_object(Bucket=bucket, Key=REPORT)
+    with TemporaryDirectory() as name:
+        write_csv(Path(name), datetime.now(UTC).date(), SAMPLE_CUSTOMERS)
+        for file in ("customers.csv", "loans.csv"):
+            s3.upload_file(f"{name}/{file}", bucket, f"imports/{FOLDER}/{file}")
+    return _report(bucket)
 
 
-def _output(stack: str, key: str) -> str:
-    (description,) = boto3.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
-    for output in description.get("Outputs", []):
-        if output.get("OutputKey") == key:
-            return str(output["OutputValue"])
-    raise SampleError(f"the stack {stack} has no output {key}; is it of this version?")
+def _report(bucket: str) -> str:
+    """Wait for the report on both files: the first to arrive may be imported alone."""
+    s3 = boto3.client("s3")
+    deadline = time.monotonic() + REPORT_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            report = s3.get_object(Bucket=bucket, Key=REPORT)["Body"].read().decode()
+        except s3.exceptions.NoSuchKey:
+            report = ""
+        if "customers.csv" in report and "loans.csv" in report:
+            return report
+        time.sleep(POLL_SECONDS)
+    raise SampleError(
+        f"no report in {bucket}/{REPORT} after {REPORT_SECONDS} s; the log of the import function tells why"
+    )
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 import boto3
 
@@ -11,7 +12,7 @@ from local.servers.owners import own
 from local.servers.process import LocalProcess
 from local.servers.server import HOST, Server, accepts_connections, start_on
 
-REGION = "eu-west-1"
+REGION: Final = "eu-west-1"
 LOGIN = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_DEFAULT_REGION": REGION}
 """moto accepts any credentials. Without these, boto3 would look for real ones."""
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pymysql
 import pytest
 
-from db.connection import connect
 from lending.adapters.logins import GivenLogin
 from lending.adapters.mysql_connection import MySQLConnection
+from lending.adapters.mysql_jobs import connect
 from lending.config import InvalidSettingError, Settings
 from lending.errors import StoreUnavailableError
 from lending.patience import Patience

@@ -8,7 +8,8 @@ import pytest
 from testkit.template import ROOT
 
 LAYER = ROOT / "layers/common/requirements.in"
-LISTS = [LAYER, *sorted(ROOT.glob("requirements-*.in"))]
+IMPORTER = ROOT / "importer/requirements.in"
+LISTS = [LAYER, IMPORTER, *sorted(ROOT.glob("requirements-*.in"))]
 PIN = re.compile(r"^([a-z0-9-]+)(?:\[.*\])?==(\S+)((?:.*\\\n)*.*)", re.MULTILINE)
 """A name, its version, and all that follows on this line and on those it continues on."""
 
@@ -34,8 +35,9 @@ def test_what_is_asked_for_is_pinned_with_the_hashes_of_its_files(file: Path) ->
     assert [name for name, _, rest in PIN.findall(text) if "--hash=sha256:" not in rest] == []
 
 
-def test_a_laptop_uses_the_versions_that_the_layer_ships() -> None:
-    assert pinned(LAYER).items() <= pinned(ROOT / "requirements-dev.in").items()
+@pytest.mark.parametrize("shipped", [LAYER, IMPORTER], ids=["layer", "importer"])
+def test_a_laptop_uses_the_versions_that_are_shipped(shipped: Path) -> None:
+    assert pinned(shipped).items() <= pinned(ROOT / "requirements-dev.in").items()
 
 
 def test_the_layer_brings_no_boto3() -> None:

@@ -1,14 +1,18 @@
 """The built functions and layer, not the source tree, answer: in AWS's own emulator, on real servers."""
 
+import io
 import json
 from collections.abc import Iterator
+from datetime import date
 from decimal import Decimal
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
+from openpyxl import Workbook
 
+from db.migrate import migrate
 from local.sam.sample_events import CHECK_ELIGIBILITY, CREATE_LOAN, SAMPLE_EVENTS, SampleEvent
 from local.sam.secrets_manager import start_secrets_manager, with_secret
 from local.servers.server import Server
@@ -16,11 +20,12 @@ from testkit.cloudformation import cloudformation_waits
 from testkit.database import Database, own_database
 from testkit.emulator import Emulator
 from testkit.fakes import Customer, a_loan
+from testkit.s3 import FilesBucket
 from testkit.template import functions, local_environment
 
 pytestmark = pytest.mark.skipif(find_spec("awslambdaric") is None, reason="AWS's emulator and client are for Linux")
 
-REFRESH_CACHE, MIGRATE = "RefreshCacheFunction", "MigrateFunction"
+REFRESH_CACHE, MIGRATE, IMPORT = "RefreshCacheFunction", "MigrateFunction", "ImportFunction"
 BORROWER = 1001  # of the sample events
 
 
@@ -113,6 +118,45 @@ def test_a_deployment_makes_the_schema_and_the_functions_enter_by_the_same_secre
 
     assert cloudformation.answers[0]["Status"] == "SUCCESS", cloudformation.answers[0]["Reason"]
     assert answer["statusCode"] == 404
+
+
+def test_the_built_import_function_brings_a_customer_whom_the_built_api_then_answers(
+    build: Path, mysql_environment: dict[str, str], redis_server: Server, tmp_path: Path
+) -> None:
+    """From a bucket, in every form that a lender keeps files in, to the report and the first decision."""
+    check = next(sample.load() for sample in SAMPLE_EVENTS if sample.name == "check_eligibility")
+    workbook, content = Workbook(), io.BytesIO()
+    sheet: Any = workbook.active
+    sheet.append(["Customer ID", "Loan ID", "Loan Amount", "Tenure", "Monthly payment", "EMIs paid on Time",
+                  "Date of Approval", "End Date"])  # fmt: skip
+    sheet.append([BORROWER, "LN0001", 400000, 12, 35000.5, 12, date(2020, 1, 31), date(2021, 1, 31)])
+    workbook.save(content)
+
+    with (
+        own_database(mysql_environment, "imported") as empty,
+        start_secrets_manager(tmp_path / "aws") as aws,
+    ):
+        migrate(empty.connection)
+        bucket = FilesBucket(aws)
+        stores = with_secret(empty.environment | redis_server.environment, aws, "lending/database")
+        bucket.put("imports/first/loans.xlsx", content.getvalue())
+        customers = f"Customer No.;FirstName;MonthlySalary;ApprovedLimit\r\n{BORROWER};Zoë;50.000,00;1.800.000,00\r\n"
+        event = bucket.put("imports/first/customers.csv", customers.encode("cp1252"))
+        with Emulator(
+            IMPORT,
+            local_environment(IMPORT) | stores | bucket.environment,
+            build,
+            handler=functions()[IMPORT]["Handler"],
+            timeout_seconds=functions()[IMPORT]["Timeout"],
+        ) as importer:
+            importer.invoke(event)
+        report = bucket.get("reports/first/report.txt")
+        with Emulator(CHECK_ELIGIBILITY, local_environment(CHECK_ELIGIBILITY) | stores, build) as check_eligibility:
+            answer = check_eligibility.invoke(check)
+
+    assert report.endswith("Imported.\n"), report
+    assert "1 added" in report
+    assert (answer["statusCode"], _score(answer)) == (200, 47)
 
 
 def _cache_status(answer: dict[str, Any]) -> str:
