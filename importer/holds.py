@@ -60,14 +60,14 @@ SETTLE = (
 )
 REMEMBER_REJECTED = """
 INSERT INTO import_holds (customer_id, source, external_loan_id, lending_loan_id, times, held_before)
-SELECT rejected.customer_id, source, external, ours, COUNT(*),
+SELECT rejected.customer_id, source, lenders_id, our_id, COUNT(*),
        COALESCE(MAX(holds_before.held_before), MAX(customers.on_hold), 0)
-  FROM (SELECT customer_id, source, COALESCE(external_loan_id, '') AS external, COALESCE(lending_loan_id, 0) AS ours
+  FROM (SELECT customer_id, source, COALESCE(external_loan_id, '') AS lenders_id, COALESCE(lending_loan_id, 0) AS our_id
           FROM rejected_rows WHERE customer_id IS NOT NULL) AS rejected
   LEFT JOIN holds_before ON holds_before.customer_id = rejected.customer_id
   LEFT JOIN customers ON customers.customer_id = rejected.customer_id
- GROUP BY rejected.customer_id, source, external, ours
-    ON DUPLICATE KEY UPDATE times = GREATEST(times, VALUES(times))
+ GROUP BY rejected.customer_id, source, lenders_id, our_id
+    ON DUPLICATE KEY UPDATE times = GREATEST(import_holds.times, VALUES(times))
 """
 # Also whoever was added just now, and whose rows an earlier import could not take.
 FIND_HELD = """

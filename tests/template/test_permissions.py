@@ -7,13 +7,14 @@ import pytest
 
 from tests.template.concrete import Concrete
 
-ROLES = ["CheckEligibilityRole", "CreateLoanRole", "RefreshCacheRole", "MigrateRole"]
+ROLES = ["CheckEligibilityRole", "CreateLoanRole", "RefreshCacheRole", "MigrateRole", "ImportRole"]
 CANNOT_BE_NAMED = {
     # network interfaces are made by Lambda under names of their own; traces have none
     *("ec2:CreateNetworkInterface", "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets"),
     *("ec2:DeleteNetworkInterface", "ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses"),
     *("xray:PutTraceSegments", "xray:PutTelemetryRecords"),
 }
+FILES = {"s3:ListBucket", "s3:GetObject", "s3:PutObject", "s3:DeleteObject", "kms:GenerateDataKey"}
 
 Statement = dict[str, Any]
 
@@ -23,6 +24,9 @@ def statements_of(stack: Concrete, role: str) -> Iterator[Statement]:
     properties = stack.resources[role]["Properties"]
     for policy in properties.get("Policies", []):
         yield from policy["PolicyDocument"]["Statement"]
+    for policy in stack.of_type("AWS::IAM::RolePolicy").values():
+        if policy["RoleName"] == {"Ref": role}:
+            yield from policy["PolicyDocument"]["Statement"]
     for reference in properties.get("ManagedPolicyArns", []):
         if isinstance(reference, dict) and "Ref" in reference:
             yield from stack.resources[reference["Ref"]]["Properties"]["PolicyDocument"]["Statement"]
@@ -55,6 +59,7 @@ def test_a_function_may_do_no_more_than_it_needs(role: str, stack: Concrete) -> 
         *("logs:CreateLogStream", "logs:PutLogEvents"),
         *("secretsmanager:GetSecretValue", "kms:Decrypt"),
         *(set() if role == "MigrateRole" else {"elasticache:Connect"}),
+        *(FILES if role == "ImportRole" else set()),
     }
 
     assert {action for statement in allowed(stack, role) for action in actions(statement)} <= needed
@@ -78,7 +83,7 @@ def test_a_role_that_reads_a_secret_may_decrypt_it(role: str, stacks: dict[str, 
             continue
         granted = allowed(stacks[name], role)
         secrets = [each["Resource"] for each in granted if "secretsmanager:GetSecretValue" in actions(each)]
-        keys = [each for each in granted if "kms:Decrypt" in actions(each)]
+        keys = [each for each in granted if "kms:Decrypt" in actions(each) and each.get("Sid") != "KeyOfTheFiles"]
         assert len(secrets) == 1
         assert [each["Condition"]["StringEquals"]["kms:EncryptionContext:SecretARN"] for each in keys] == secrets
 
@@ -167,3 +172,30 @@ def test_the_schedule_may_call_the_refresh_and_nothing_else(stack: Concrete) -> 
 
     assert actions(statement) == {"lambda:InvokeFunction"}
     assert statement["Resource"] == schedule["Target"]["Arn"] == {"Ref": "RefreshCacheFunctionAliaslive"}
+
+
+def test_the_import_reads_what_was_put_there_and_writes_reports_alone(stack: Concrete) -> None:
+    """So nothing that it writes starts another import."""
+    reach = {
+        action: listed(each["Resource"])
+        for each in allowed(stack, "ImportRole")
+        for action in actions(each) & FILES
+        if action.startswith("s3:")
+    }
+    [rule] = stack.resources["Files"]["Properties"]["NotificationConfiguration"]["LambdaConfigurations"]
+
+    assert reach["s3:GetObject"] == [{"Fn::Sub": "${Files.Arn}/imports/*"}]
+    assert reach["s3:PutObject"] == reach["s3:DeleteObject"] == [{"Fn::Sub": "${Files.Arn}/reports/*"}]
+    assert rule["Filter"]["S3Key"]["Rules"] == [{"Name": "prefix", "Value": "imports/"}]
+
+
+def test_the_way_to_s3_is_open_for_the_stacks_own_bucket_alone(stacks: dict[str, Concrete]) -> None:
+    stack = stacks["dev"]
+    own, *_ = [
+        each
+        for each in stack.resources["S3Endpoint"]["Properties"]["PolicyDocument"]["Statement"]
+        if "s3:GetObject" in each["Action"]
+    ]
+
+    assert own["Resource"] == [{"Fn::GetAtt": ["Files", "Arn"]}, {"Fn::Sub": "${Files.Arn}/*"}]
+    assert own["Condition"] == {"StringEquals": {"aws:PrincipalAccount": {"Ref": "AWS::AccountId"}}}

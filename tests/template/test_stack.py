@@ -144,7 +144,10 @@ def test_the_cache_is_one_shard_with_tls_and_the_right_eviction(stacks: dict[str
     assert (variables["REDIS_DB"], variables["REDIS_TLS"]) == ("1", "true")
 
 
-def test_a_new_network_lets_nothing_in_and_only_the_migration_out(stacks: dict[str, Concrete]) -> None:
+TO_S3 = {"MigrateSecurityGroup", "ImportSecurityGroup"}
+
+
+def test_a_new_network_lets_nothing_in_and_only_the_migration_and_the_import_out(stacks: dict[str, Concrete]) -> None:
     stack = stacks["prod with a proxy"]
     open_to_all = [
         rule for rule in stack.of_type("AWS::EC2::SecurityGroupIngress").values() if "SourceSecurityGroupId" not in rule
@@ -157,7 +160,7 @@ def test_a_new_network_lets_nothing_in_and_only_the_migration_out(stacks: dict[s
     }
     for name, group in stack.of_type("AWS::EC2::SecurityGroup").items():
         [rule] = group["SecurityGroupEgress"]
-        assert rule["CidrIp"] == ("0.0.0.0/0" if name == "MigrateSecurityGroup" else "127.0.0.1/32")
+        assert rule["CidrIp"] == ("0.0.0.0/0" if name in TO_S3 else "127.0.0.1/32")
 
 
 def test_two_stacks_in_one_account_do_not_clash(stack: Concrete) -> None:
