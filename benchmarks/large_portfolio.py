@@ -17,7 +17,7 @@ def import_portfolio(stores: Stores, customers: int) -> Table:
         generate = [sys.executable, "-m", "local.sample_data", str(folder), "--customers", str(customers)]
         run_watched(generate, os.environ)
         files = ["--customers", str(folder / "customers.csv"), "--loans", str(folder / "loans.csv")]
-        rejects = ["--rejects", str(folder / "rejects.csv")]
+        rejects = ["--rejects", str(folder / "rejects")]
         run = run_watched([sys.executable, "-m", "importer", *files, *rejects], os.environ)
     ((customer_rows, loan_rows),) = stores.database.execute(
         "SELECT (SELECT COUNT(*) FROM customers), (SELECT COUNT(*) FROM loans)"

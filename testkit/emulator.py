@@ -60,6 +60,7 @@ class Emulator:
             "PATH": os.defpath,
             # The layer comes before this Python's own packages, as /opt/python comes before the runtime's.
             "PYTHONPATH": str(build / "CommonLayer/python"),
+            "PYTHONDONTWRITEBYTECODE": "1",  # a function cannot write where its code is
             "AWS_LAMBDA_FUNCTION_NAME": function,
             "AWS_LAMBDA_FUNCTION_TIMEOUT": str(timeout_seconds),
             **environment,
