@@ -20,6 +20,7 @@ SECRETS_URL = "AWS_ENDPOINT_URL_SECRETS_MANAGER"
 
 WITHOUT_A_STACK = {
     "DB_MARK": "",
+    "DB_PROXY": "false",
     "DB_SECRET_ID": "",
     "DB_TLS_CA": "",
     "REDIS_IAM_CACHE": "",

@@ -169,11 +169,12 @@ def test_a_deadlock_at_the_commit_is_tried_again(service: Service, proxy: Proxy,
     assert loans(database) == 1
 
 
-@pytest.mark.parametrize(("code", "status"), [(1205, 409), (1213, 503)])
+@pytest.mark.parametrize(("code", "status"), [(1205, 503), (1213, 503)])
 @pytest.mark.parametrize("statement", [LOCK, INSERT])
-def test_a_conflict_is_told_apart_from_an_outage(
+def test_a_conflict_that_comes_at_once_is_worth_another_try(
     code: int, status: int, statement: bytes, service: Service, proxy: Proxy
 ) -> None:
+    """A wait for another request takes three seconds; what ends sooner was for a table."""
     refuse(proxy, statement, code)
 
     answer = service.create(ASHA)
@@ -186,10 +187,10 @@ def test_a_server_that_is_not_the_writer_is_left_at_once(service: Service, proxy
     """Behind the same name, new connections lead to one that is."""
     connections = []
     for code in sorted(NOT_THE_WRITER):
-        before = wiring.database()._connection
+        before = wiring.lending_database()._connection
         refuse_one(proxy, INSERT, code, done=False)
         assert service.create(ASHA, loan_amount=100).status == 201
-        connections.append(wiring.database()._connection is before)
+        connections.append(wiring.lending_database()._connection is before)
 
     assert not any(connections)
     assert loans(database) == len(connections)
@@ -260,7 +261,7 @@ def test_beside_a_binary_log_the_migration_says_what_its_account_lacks(tmp_path:
         with connect(server.environment) as connection:
             applied = migrate(connection)
 
-    assert applied == ["0004_other_writers"]
+    assert "0004_other_writers" in applied
 
 
 def test_an_account_without_the_right_to_triggers_is_told_so(tmp_path: Path) -> None:
@@ -272,7 +273,7 @@ def test_an_account_without_the_right_to_triggers_is_told_so(tmp_path: Path) -> 
             cursor.execute(f"GRANT {rights} ON `{server.environment['DB_NAME']}`.* TO 'modest'@'%'")
         with (
             connect(server.environment | {"DB_USER": "modest", "DB_PASSWORD": "modest"}) as connection,
-            pytest.raises(MigrationError, match="needs the TRIGGER privilege"),
+            pytest.raises(MigrationError, match="lacks the TRIGGER privilege"),
         ):
             migrate(connection)
 

@@ -77,9 +77,9 @@ def test_a_function_loads_with_the_layer_alone(name: str, build: Path, layer: Pa
     module = functions()[name]["Handler"].rpartition(".")[0]
     modules = "from lending.adapters import aws_secrets, mysql_loans, redis_scores; import zoneinfo, tzdata"
 
-    # -S: without this environment's own packages, which would hide what the layer lacks.
+    # -S: without this environment's own packages, which would hide what the layer lacks. -B: the build stays as it is.
     loaded = subprocess.run(
-        [sys.executable, "-S", "-c", f"import {module}; {modules}; print({module}.lambda_handler.__name__)"],
+        [sys.executable, "-S", "-B", "-c", f"import {module}; {modules}; print({module}.lambda_handler.__name__)"],
         cwd=build / name,
         env={"PYTHONPATH": str(layer)},
         capture_output=True,

@@ -207,3 +207,10 @@ def test_every_parameter_is_grouped_and_every_scenario_names_real_ones() -> None
 
 def _refers_to_a_resource(value: Any, stack: Concrete) -> bool:
     return isinstance(value, dict) and value.get("Ref") in stack.resources
+
+
+def test_a_loan_says_begin_wherever_a_proxy_may_stand(stacks: dict[str, Concrete]) -> None:
+    """Behind one a session variable may be another client's, and autocommit is one."""
+    proxies = {name: variables(stacks[name])["DB_PROXY"] for name in ("dev", "prod with a proxy", "own database")}
+
+    assert proxies == {"dev": "false", "prod with a proxy": "true", "own database": "true"}

@@ -3,7 +3,7 @@
 import pytest
 
 from db.findings import Verdict
-from db.grants import read_grants
+from db.grants import grants, read_grants
 from db.server_checks import judge_version
 
 OF_MYSQL = "GRANT SELECT, INSERT, TRIGGER ON `lending`.* TO `app`@`%`"
@@ -33,20 +33,20 @@ def test_a_privilege_is_found_at_every_level(line: str, allowed: bool) -> None: 
 
 
 def test_a_right_to_some_columns_is_none_to_the_table() -> None:
-    grants = read_grants(
+    granted = read_grants(
         ["GRANT SELECT (a, `b`), UPDATE (`status`), INSERT ON `lending`.`loans` TO `app`@`%`"], "lending"
     )
 
-    assert [grants.allow(each, "loans") for each in ("SELECT", "UPDATE", "INSERT")] == [False, False, True]
+    assert [granted.allow(each, "loans") for each in ("SELECT", "UPDATE", "INSERT")] == [False, False, True]
 
 
 def test_the_levels_add_up() -> None:
-    grants = read_grants([OF_MYSQL, "GRANT UPDATE ON `lending`.`loans` TO `app`@`%`"], "lending")
+    granted = read_grants([OF_MYSQL, "GRANT UPDATE ON `lending`.`loans` TO `app`@`%`"], "lending")
 
-    assert grants.allow("UPDATE", "loans")
-    assert grants.allow("INSERT", "loans")
-    assert not grants.allow("UPDATE", "customers")
-    assert not grants.allow_everywhere("SUPER")
+    assert granted.allow("UPDATE", "loans")
+    assert granted.allow("INSERT", "loans")
+    assert not granted.allow("UPDATE", "customers")
+    assert not granted.allow_everywhere("SUPER")
 
 
 @pytest.mark.parametrize(
@@ -66,3 +66,13 @@ def test_the_levels_add_up() -> None:
 )
 def test_a_version_is_judged_by_its_kind(version: str, verdict: Verdict) -> None:
     assert judge_version(version).verdict is verdict
+
+
+def test_the_active_roles_of_mysql_are_asked_for() -> None:
+    """MariaDB shows their grants by itself."""
+    shown = {
+        "SELECT DATABASE(), CURRENT_ROLE()": (("lending", "`maker`@`%`"),),
+        "SHOW GRANTS FOR CURRENT_USER() USING `maker`@`%`": ((OF_MYSQL,),),
+    }
+
+    assert grants(shown.__getitem__).allow("TRIGGER", "loans")

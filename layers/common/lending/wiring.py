@@ -11,6 +11,7 @@ from lending.adapters.aws_iam_token import ElastiCacheIamLogin
 from lending.adapters.aws_secrets import cache_login, database_login
 from lending.adapters.keyspace import Keyspace
 from lending.adapters.logins import LoginSource
+from lending.adapters.names import NameResolver
 from lending.adapters.redis_connection import RedisConnection
 from lending.adapters.redis_scores import RedisScoreCache
 from lending.config import MAX_SWEEP_SECONDS, Settings
@@ -36,7 +37,7 @@ def database() -> "MySQLConnection":
     # A hit needs neither a database nor its driver.
     from lending.adapters.mysql_connection import MySQLConnection
 
-    return MySQLConnection(settings(), _database_login(), patience)
+    return MySQLConnection(settings(), _database_login(), patience, names=_database_names())
 
 
 @cache
@@ -46,7 +47,12 @@ def lending_database() -> "MySQLConnection":
 
     if settings().db_proxy:
         return database()
-    return MySQLConnection(settings(), _database_login(), patience, autocommit=False)
+    return MySQLConnection(settings(), _database_login(), patience, autocommit=False, names=_database_names())
+
+
+@cache
+def _database_names() -> NameResolver:
+    return NameResolver(settings().db_host, settings().db_port)
 
 
 @cache
@@ -121,7 +127,7 @@ def close() -> None:
             connection().close()
     for factory in (
         *(settings, keyspace, loan_store, redis_connection, refresh_connection),
-        *(database, lending_database, _database_login),
+        *(database, lending_database, _database_login, _database_names),
     ):
         factory.cache_clear()
 

@@ -102,14 +102,23 @@ class MySQLConnection:
         patience: How long to wait.
         autocommit: Off, a transaction begins with its first statement, and BEGIN costs no round trip. Only for a
             connection on which nothing is read but in transactions: a read would leave one open.
+        names: Looks the database's name up, where several connections share that.
     """
 
-    def __init__(self, settings: Settings, login: LoginSource, patience: Patience, *, autocommit: bool = True) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        login: LoginSource,
+        patience: Patience,
+        *,
+        autocommit: bool = True,
+        names: NameResolver | None = None,
+    ) -> None:
         self.autocommit = autocommit
         self._settings = settings
         self._patience = patience
         self._login = login
-        self._names = NameResolver(settings.db_host, settings.db_port)
+        self._names = names or NameResolver(settings.db_host, settings.db_port)
         self._connection: pymysql.Connection[Cursor] | None = None
         self._used_at = clock.now()
         self._in_transaction = False
