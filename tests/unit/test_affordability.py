@@ -2,9 +2,11 @@
 
 from decimal import Decimal
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from lending.domain import affordability
 from lending.domain.affordability import (
     CENT,
     MAX_LOAN_AMOUNT,
@@ -64,3 +66,30 @@ def test_the_shortest_tenure_is_approved_and_a_month_less_is_not(
 def test_half_the_salary_is_rounded_down_to_the_cent() -> None:
     assert room_for_installments(Decimal("100.01"), Decimal("20.00")) == Decimal("30.00")
     assert room_for_installments(Decimal("100.00"), Decimal("60.01")) == Decimal("-10.01")
+
+
+@pytest.mark.parametrize("about", [1, 2, 11, 12, 13, 20, MAX_TENURE])
+@pytest.mark.parametrize(
+    ("room", "asked_rate_pct", "shortest"),
+    [
+        ("8884.88", "12", 12),
+        ("8884.87", "12", 13),
+        ("101000", "12", 1),
+        ("1000", "12", None),  # the interest alone
+        ("208.34", "0", 480),
+        ("208.33", "0", 480),
+        ("208.32", "0", None),
+    ],
+)
+def test_a_wrong_estimate_is_put_right(
+    about: int, room: str, asked_rate_pct: str, shortest: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(affordability, "_about", lambda *_: about)
+    rate = Decimal(asked_rate_pct)
+
+    assert shortest_tenure(Decimal(room), Decimal(100000), rate, rate) == shortest
+
+
+def test_a_tenure_over_which_the_asked_rate_would_cost_nothing_is_not_offered() -> None:
+    """It fits from 342 months on; at the asked rate of 0 % the installment would round to 0.00."""
+    assert shortest_tenure(Decimal("0.01"), Decimal("1.45"), Decimal(12), Decimal(0)) is None

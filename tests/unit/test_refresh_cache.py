@@ -199,6 +199,20 @@ def test_with_ten_seconds_left_no_batch_begins(
     assert len(cache.expiring) == left
 
 
+def test_the_next_sweep_may_be_waited_for_while_ten_seconds_are_left(
+    outbox: FakeOutbox, store: FakeLoanStore, cache: FakeBulkScoreCache
+) -> None:
+    waits: list[float] = []
+
+    def wait_once(most_seconds: float) -> bool:
+        waits.append(most_seconds)
+        return len(waits) == 1
+
+    CacheRefresh(outbox, store, cache, lambda: TODAY, lambda: 55).run(wait_once)
+
+    assert waits == [45, 45]
+
+
 def test_an_outbox_that_is_away_keeps_no_other_step_from_its_work(
     outbox: FakeOutbox, store: FakeLoanStore, cache: FakeBulkScoreCache
 ) -> None:

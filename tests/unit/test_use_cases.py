@@ -499,6 +499,34 @@ def test_a_loan_that_somebody_has_looked_for_in_vain_was_not_made(
     assert scores.held == {}
 
 
+@pytest.mark.parametrize(("key", "advice"), [(b"key", "with its Idempotency-Key again"), (None, "may lend twice")])
+def test_who_cannot_be_told_the_outcome_is_told_whether_to_send_it_again(
+    create_within: Callable[..., LoanResult],
+    store: FakeLoanStore,
+    monkeypatch: pytest.MonkeyPatch,
+    key: bytes | None,
+    advice: str,
+) -> None:
+    monkeypatch.setattr(FakeTransaction, "commit", lost_commits(store, durable=False))
+
+    with pytest.raises(OutcomeUnknownError, match=advice):
+        create_within([10, 10, 10, 2.9], key=key)
+
+
+@pytest.mark.parametrize("application", [HUNDRED_THOUSAND, BEYOND_MEANS])
+def test_a_result_tells_the_profile_that_it_rests_on(
+    create: Callable[..., LoanResult],
+    store: FakeLoanStore,
+    scores: FakeScoreCache,
+    profile: CreditProfile,
+    application: LoanApplication,
+) -> None:
+    checked = check_eligibility(application, store=lambda: store, scores=scores, today=TODAY, cache_use=CacheUse())
+
+    assert checked.profile == profile
+    assert create(application, key=b"key").profile == profile
+
+
 def test_while_nobody_can_look_the_marker_stays(
     create_within: Callable[..., LoanResult],
     store: FakeLoanStore,

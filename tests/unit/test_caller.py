@@ -1,0 +1,42 @@
+"""Who is calling, and what their token lets them do."""
+
+from typing import Any
+
+import pytest
+
+from lending.caller import principal_of, require_scope
+from lending.request_errors import ScopeMissingError, UnknownCallerError
+
+
+def called_with(authorizer: dict[str, Any]) -> dict[str, Any]:
+    return {"requestContext": {"authorizer": authorizer}}
+
+
+@pytest.mark.parametrize(
+    ("authorizer", "message"),
+    [
+        ({"lambda": {"user": "clerk-7"}}, "This API cannot tell who is calling."),
+        (
+            {"jwt": {"claims": {"iss": "https://login.example"}}},
+            "The token names neither its subject (sub) nor its client (client_id, azp).",
+        ),
+    ],
+)
+def test_a_caller_who_cannot_be_told_apart_is_refused_with_the_reason(authorizer: dict[str, Any], message: str) -> None:
+    with pytest.raises(UnknownCallerError) as refusal:
+        principal_of(called_with(authorizer))
+
+    assert str(refusal.value) == message
+
+
+@pytest.mark.parametrize("claim", ["scope", "scp"])
+@pytest.mark.parametrize("granted", ["loans:write", "loans:read loans:write", "[loans:read loans:write]"])
+def test_a_scope_is_granted_by_either_claim(claim: str, granted: str) -> None:
+    require_scope(called_with({"jwt": {"claims": {claim: granted}}}), "loans:write")
+
+
+@pytest.mark.parametrize("claims", [{}, {"scope": "loans:read"}, {"scope": "loans:writer"}, {"scp": ""}])
+@pytest.mark.parametrize("scope", ["loans:write", "None"])
+def test_a_scope_that_no_claim_names_is_missing(claims: dict[str, str], scope: str) -> None:
+    with pytest.raises(ScopeMissingError):
+        require_scope(called_with({"jwt": {"claims": claims}}), scope)
