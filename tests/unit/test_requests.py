@@ -8,6 +8,7 @@ import pytest
 
 from lending import requests
 from lending.domain.loans import LoanApplication, LoanRequest
+from lending.idempotency import normalised
 from lending.request_errors import (
     BodyTooLargeError,
     ContentEncodingError,
@@ -315,6 +316,11 @@ def test_without_headers_there_is_no_key() -> None:
     request = parse_loan_request({"routeKey": "POST /create-loan", "body": body()}, "request-1")
 
     assert request.idempotency_key is None
+
+
+@pytest.mark.parametrize("key", ["XkX", "k-", "'k'"])
+def test_of_a_key_nothing_but_spaces_and_quotes_is_cut_off(key: str) -> None:
+    assert normalised(f" {key} ") == normalised(f'"{key}"') == key
 
 
 @pytest.mark.parametrize("key", ["k", "k" * 255, "8e03978e-40d5-43e8-bc93-6894a57f9324", "!", "~", '"quoted"', "a b"])
