@@ -20,7 +20,7 @@ from local.front.lambda_context import LambdaContext
 from testkit.clock import WoundClock
 from testkit.database import Database, connect
 from testkit.fakes import Customer, a_loan
-from testkit.service import Service, use_patience
+from testkit.service import TODAY, Service, use_patience
 
 SALARIED = Customer(monthly_salary=Decimal(90000), approved_limit=Decimal(3000000))
 
@@ -272,3 +272,18 @@ def test_an_entry_of_a_customer_who_is_gone_is_a_mismatch(service: Service, data
     database.clear()  # the outbox, too
 
     assert refresh()["mismatches"] == 1
+
+
+@pytest.mark.parametrize("since", [b"write:another", b"lease:another"])
+def test_an_inspection_leaves_alone_what_has_come_since_it_looked(
+    service: Service, redis_client: redis.Redis, asha: int, since: bytes
+) -> None:
+    """A marker or lease that it dropped would let a reader fill a score from before a loan."""
+    service.check(asha)
+    cache = wiring.bulk_score_cache()
+    seen = cache.sample(50, TODAY)
+    redis_client.set("credit_score:1001", since)
+
+    assert len(seen) == 1
+    assert cache.discard(seen) == []
+    assert redis_client.get("credit_score:1001") == since

@@ -354,7 +354,7 @@ BROKEN_RULES = (
         BULK,
         "self._script(DELETE_IF_SAME, e.profile.customer_id, e.text)",
         '("DEL", self._keyspace.entry(e.profile.customer_id))',
-        INTERLEAVINGS,
+        REFRESHED,
     ),
 )
 
