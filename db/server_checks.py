@@ -7,7 +7,7 @@ import pymysql
 
 from db.findings import Finding, failed, ok
 from db.grants import Grants
-from lending.adapters.mysql_connection import READ_ONLY, SERVER, demoted
+from lending.adapters.mysql_connection import READ_ONLY, SERVER, WRITABLE
 from lending.adapters.mysql_jobs import Query
 
 LEAST_MYSQL, LEAST_MARIADB = (8, 0), (10, 6)
@@ -37,7 +37,7 @@ def judge_version(text: str) -> Finding:
 def takes_writes(query: Query) -> Finding:
     """Tell whether the server is the writer."""
     (read_only,) = query(f"SELECT {READ_ONLY} FROM {SERVER}")  # noqa: S608 - names of our own
-    if demoted(read_only):
+    if not WRITABLE.issuperset(read_only):
         found = f"read_only={read_only[0]}, innodb_read_only={read_only[1]}"
         return failed(found, "let DB_HOST name the writer, which takes writes")
     return ok("read_only is off")

@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 
 from lending.adapters.keyspace import Keyspace
 from lending.domain.eligibility import Decision
-from lending.domain.loans import CreditRecord, LoanMade, LoanRequest, end_of_tenure
+from lending.domain.loans import CreditRecord, LoanMade, LoanRequest
 from lending.domain.scoring import CreditProfile
 from lending.errors import CustomerNotFoundError, StoreUnavailableError
-from lending.ports import MARKER, BypassReason, EarlierResult, Fill, Invalidation, LookUp, Reading, marker_of
+from lending.ports import MARKER, BypassReason, EarlierResult, Fill, Invalidation, LookUp, Reading
+from lending.use_cases.cache_write import marker_of
 
 KEYSPACE = Keyspace(database=0, prefix="", mark="test")
 """Of doubles of Redis, which have one database."""
@@ -98,10 +99,12 @@ class FakeLoanStore:
         return [self.credit_record(c, today).record for c in customer_ids if c in self.customers]
 
     @contextmanager
-    def transaction(self) -> Iterator["FakeTransaction"]:
+    def transaction(self, customer_id: int) -> Iterator["FakeTransaction"]:
         if self.away:
             raise StoreUnavailableError("The loan store is away or busy.")
-        yield FakeTransaction(self)
+        transaction = FakeTransaction(self)
+        transaction.lock(customer_id)
+        yield transaction
 
 
 class FakeTransaction:
@@ -113,13 +116,13 @@ class FakeTransaction:
         self._answers: list[tuple[LoanRequest, EarlierResult]] = []
         self._invalidations: list[Invalidation] = []
 
-    def lock_customer(self, customer_id: int) -> None:
+    def lock(self, customer_id: int) -> None:
         if customer_id not in self._store.customers:
             raise CustomerNotFoundError(customer_id)
 
     def read(self, request: LoanRequest, today: date) -> tuple[EarlierResult | None, CreditRecord]:
         earlier = next(
-            (a for r, a in self._store.answers if set(r.idempotency_keys) & set(request.idempotency_keys)), None
+            (a for r, a in self._store.answers if r.idempotency_key == request.idempotency_key is not None), None
         )
         return earlier, self._store.credit_record(request.application.customer_id, today).record
 
@@ -127,18 +130,18 @@ class FakeTransaction:
         made = (answer for request, answer in self._store.answers if request.request_id == request_id)
         return next((a for a in made if a.application.customer_id == customer_id and a.loan is not None), None)
 
-    def add_loan(self, request: LoanRequest, decision: Decision, today: date) -> LoanMade:
+    def add_loan(self, request: LoanRequest, decision: Decision, start: date, end: date) -> LoanMade:
         application = request.application
         loan = Loan(
             loan_amount=application.loan_amount,
             tenure=application.tenure,
             monthly_repayment=decision.monthly_installment,
             emis_paid_on_time=0,
-            start_date=today,
-            end_date=end_of_tenure(today, application.tenure),
+            start_date=start,
+            end_date=end,
             status="APPROVED",
         )
-        made = LoanMade(next(self._store._ids), loan.start_date, loan.end_date)
+        made = LoanMade(next(self._store._ids), start, end)
         self._loans.append((application.customer_id, loan))
         self._answers.append((request, EarlierResult(application, decision, made, request.request_id)))
         # As the database's trigger does.

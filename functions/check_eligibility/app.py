@@ -2,7 +2,7 @@
 
 from lending import wiring
 from lending.api import Call, api_operation
-from lending.caller import principal_of
+from lending.caller import admitted
 from lending.decision_record import decision_record
 from lending.requests import parse_application
 from lending.responses import Response, render_eligibility
@@ -12,8 +12,9 @@ from lending.use_cases.check_eligibility import check_eligibility
 @api_operation
 def lambda_handler(call: Call) -> Response:
     """Decide whether the customer may borrow what the body asks for, and at what rate."""
-    application = parse_application(call.event, wiring.required_scope())
-    principal, today = principal_of(call.event), wiring.today()
+    caller = admitted(call.event, wiring.required_scope())
+    application = parse_application(call.event)
+    today = wiring.today()
     decision, profile = check_eligibility(
         application,
         store=wiring.loan_store,
@@ -21,5 +22,5 @@ def lambda_handler(call: Call) -> Response:
         today=today,
         cache_use=call.cache_use,
     )
-    call.note(decision_record(application, decision, profile, principal=principal, today=today))
+    call.note(decision_record(application, decision, profile, principal=caller.principal, today=today))
     return render_eligibility(application, decision)

@@ -2,7 +2,7 @@
 
 from lending import wiring
 from lending.api import Call, api_operation
-from lending.caller import principal_of
+from lending.caller import admitted
 from lending.decision_record import decision_record
 from lending.requests import parse_loan_request
 from lending.responses import Response, render_loan
@@ -12,15 +12,16 @@ from lending.use_cases.create_loan import create_loan
 @api_operation
 def lambda_handler(call: Call) -> Response:
     """Make the loan that the body asks for, or decline it with reasons."""
-    request = parse_loan_request(call.event, call.request_id, wiring.required_scope())
-    principal, today = principal_of(call.event), wiring.today()
+    caller = admitted(call.event, wiring.required_scope())
+    request = parse_loan_request(call.event, call.request_id, caller)
+    today = wiring.today()
     result = create_loan(
         request,
         store=wiring.loan_store,
         scores=wiring.score_cache(),
         today=today,
         cache_use=call.cache_use,
-        seconds_left=call.seconds_left,
+        milliseconds_left=call.milliseconds_left,
         pause=wiring.pause,
         patience=wiring.patience,
     )
@@ -29,7 +30,7 @@ def lambda_handler(call: Call) -> Response:
             request.application,
             result.decision,
             result.profile,
-            principal=principal,
+            principal=caller.principal,
             today=today,
             loan=result.loan,
             first_request_id=result.first_request_id,

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lending.caller import admitted
 from lending.request_errors import BodyTooLargeError, InvalidRequestError, MalformedBodyError
 from lending.requests import parse_application, parse_loan_request
 from testkit.events import post_event
@@ -24,7 +25,7 @@ def parser_verdict(event: dict[str, Any]) -> str | set[str]:
     """Return the handlers' verdict on a body, in the same terms."""
     try:
         if event["rawPath"] == "/create-loan":
-            parse_loan_request(event, "a-request-id")
+            parse_loan_request(event, "a-request-id", admitted(event))
         else:
             parse_application(event)
     except BodyTooLargeError:

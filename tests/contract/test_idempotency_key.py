@@ -3,6 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lending.caller import admitted
+from lending.domain.loans import LoanRequest
 from lending.request_errors import InvalidRequestError
 from lending.requests import parse_loan_request
 from testkit.events import post_event
@@ -18,17 +20,21 @@ printable = st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size
 plain_keys = st.from_regex(KEY_SCHEMA["pattern"].replace("$", r"\Z")).filter(lambda key: len(key) <= 255)
 
 
+def parsed(body: str, key: str) -> LoanRequest:
+    """Return the request with this body and key."""
+    event = post_event("/create-loan", body, **{"idempotency-key": key})
+    return parse_loan_request(event, "a-request-id", admitted(event))
+
+
 def stored(key: str) -> bytes | None:
     """Return what is stored for a key."""
-    return parse_loan_request(
-        post_event("/create-loan", VALID_BODY, **{"idempotency-key": key}), "a-request-id"
-    ).idempotency_key
+    return parsed(VALID_BODY, key).idempotency_key
 
 
 def wrong_places(body: str, key: str) -> set[str]:
     """Return the pointers to everything that the handler finds wrong."""
     try:
-        parse_loan_request(post_event("/create-loan", body, **{"idempotency-key": key}), "a-request-id")
+        parsed(body, key)
     except InvalidRequestError as error:
         return {field_error.pointer for field_error in error.errors}
     return set()

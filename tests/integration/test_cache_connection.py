@@ -12,7 +12,7 @@ from lending.adapters.redis_connection import RedisConnection
 from lending.adapters.redis_scores import RedisScoreCache
 from lending.config import Settings
 from lending.patience import Patience
-from lending.ports import marker_of
+from lending.use_cases.cache_write import marker_of
 from local.servers.redis_server import start_redis
 from local.servers.server import Server
 from testkit.proxy import HOST, Action, Proxy

@@ -216,7 +216,7 @@ def test_an_odd_key_is_named_beside_the_fields(service: Service, database: Datab
 
 
 def test_a_twin_waits_for_the_lock_and_replays(database: Database, asha: int) -> None:
-    request = LoanRequest(LoanApplication(asha, Decimal(100000), Decimal(10), 12), "request", (b"k" * 32,))
+    request = LoanRequest(LoanApplication(asha, Decimal(100000), Decimal(10), 12), "request", b"k" * 32)
     with ThreadPoolExecutor(2) as pool:
         with held_customer(database, asha):
             twins = [pool.submit(lend, database, request._replace(request_id=f"r{n}")) for n in range(2)]
@@ -265,7 +265,7 @@ def lend(database: Database, request: LoanRequest, seconds: float = 10) -> LoanR
             scores=FakeScoreCache(away=True),
             today=TODAY,
             cache_use=CacheUse(),
-            seconds_left=lambda: deadline - time.monotonic(),
+            milliseconds_left=lambda: int(1000 * (deadline - time.monotonic())),
             pause=time.sleep,
             patience=Patience(),
         )

@@ -19,7 +19,7 @@ from lending.patience import Patience
 from testkit.database import Database
 from testkit.fakes import Customer, Loan, a_loan, credit_record
 
-REQUEST = LoanRequest(LoanApplication(1001, Decimal(1), Decimal(1), 1), "r1", (b"k1",))
+REQUEST = LoanRequest(LoanApplication(1001, Decimal(1), Decimal(1), 1), "r1", b"k1")
 ASHA = Customer(monthly_salary=Decimal("90000.00"), approved_limit=Decimal("3000000.00"))
 
 amounts = st.decimals(min_value=Decimal("0.01"), max_value=Decimal("9999999999.99"), places=2)
@@ -94,8 +94,7 @@ def test_a_transaction_reads_the_same(store: MySQLLoanStore, database: Database)
     history = [a_loan(), a_loan(status="PENDING", start_date=today, end_date=today)]
     database.add_customer(1001, ASHA, history)
 
-    with store.transaction() as transaction:
-        transaction.lock_customer(1001)
+    with store.transaction(1001) as transaction:
         _, record = transaction.read(REQUEST, today)
 
     assert record == credit_record(1001, ASHA, history, today)
@@ -132,7 +131,5 @@ def test_an_unknown_customer_has_none(store: MySQLLoanStore, database: Database)
 
     with pytest.raises(CustomerNotFoundError, match="No customer has id 1002"):
         store.credit_record(1002, date(2024, 6, 15))
-    with store.transaction() as transaction, pytest.raises(CustomerNotFoundError):
-        transaction.read(
-            REQUEST._replace(application=REQUEST.application._replace(customer_id=1002)), date(2024, 6, 15)
-        )
+    with pytest.raises(CustomerNotFoundError), store.transaction(1002):
+        pass

@@ -123,12 +123,12 @@ class Environment:
         use, started_at = CacheUse(), time.monotonic()
         application = LoanApplication(customer_id, Decimal(100_000), Decimal(12), 12)
         result = create_loan(
-            LoanRequest(application, str(uuid4()), ()),
+            LoanRequest(application, str(uuid4())),
             store=self._store,
             scores=self._scores(),
             today=TODAY,
             cache_use=use,
-            seconds_left=lambda: started_at + FUNCTION_SECONDS - time.monotonic(),
+            milliseconds_left=lambda: int(1000 * (started_at + FUNCTION_SECONDS - time.monotonic())),
             pause=time.sleep,
             patience=self._patience,
         )

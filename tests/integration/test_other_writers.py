@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from functions.refresh_cache.app import lambda_handler
-from lending.ports import marker_of
+from lending.use_cases.cache_write import marker_of
 from local.front.lambda_context import LambdaContext
 from testkit.database import Database
 from testkit.fakes import Customer, a_loan

@@ -28,8 +28,7 @@ def _asha(service: Service, database: Database) -> None:  # noqa: ARG001 - it wi
 
 def kept(request: LoanRequest) -> EarlierResult | None:
     """Return what the store says that a request with the same key came to."""
-    with wiring.loan_store().transaction() as transaction:
-        transaction.lock_customer(ASHA)
+    with wiring.loan_store().transaction(ASHA) as transaction:
         earlier, _ = transaction.read(request, TODAY)
     return earlier
 
@@ -38,12 +37,11 @@ def kept(request: LoanRequest) -> EarlierResult | None:
     "application", [APPLICATION, TOO_MUCH, APPLICATION._replace(highest_interest_rate=Decimal("9.5"))]
 )
 def test_a_decision_is_kept_to_the_last_digit(application: LoanApplication) -> None:
-    request = LoanRequest(application, "r1", (KEY,))
-    with wiring.loan_store().transaction() as transaction:
-        transaction.lock_customer(ASHA)
+    request = LoanRequest(application, "r1", KEY)
+    with wiring.loan_store().transaction(ASHA) as transaction:
         _, record = transaction.read(request, TODAY)
         decision = decide(application, assess(record, TODAY))
-        loan = transaction.add_loan(request, decision, TODAY) if decision.approved else None
+        loan = transaction.add_loan(request, decision, TODAY, date(2025, 6, 15)) if decision.approved else None
         if loan is None:
             transaction.add_decline(request, decision)
         transaction.commit()
@@ -60,7 +58,7 @@ def test_what_was_decided_before_answers_were_kept_says_so(database: Database) -
         [KEY],
     )
 
-    earlier = kept(LoanRequest(APPLICATION, "r1", (KEY,)))
+    earlier = kept(LoanRequest(APPLICATION, "r1", KEY))
 
     assert earlier is not None
     assert earlier.application == APPLICATION
@@ -76,7 +74,7 @@ def test_a_key_in_an_older_form_is_found(database: Database) -> None:
         [KEY],
     )
 
-    earlier = kept(LoanRequest(APPLICATION, "r1", (b"n" * 32, KEY)))
+    earlier = kept(LoanRequest(APPLICATION, "r1", b"n" * 32, KEY))
 
     assert earlier is not None
     assert (earlier.request_id, earlier.loan) == ("r0", None)

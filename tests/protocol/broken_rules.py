@@ -164,7 +164,7 @@ BROKEN_RULES = (
     BrokenRule(
         "the entry is dropped after the commit",
         CREATE,
-        "not write.finish(in_haste=seconds_left() < patience.time_to_answer)",
+        "not write.finish(in_haste=tries.in_haste)",
         "False",
         INTERLEAVINGS,
     ),
@@ -246,9 +246,9 @@ BROKEN_RULES = (
     ),
     BrokenRule(
         "a script selects its database itself",
-        SCRIPTS,
-        "return f\"redis.call('SELECT', {database})\\n{script}\" if database else script",
-        "return script",
+        "layers/common/lending/adapters/keyspace.py",
+        "selecting = f\"redis.call('SELECT', {self.database})\\n{script}\" if self.database else script",
+        "selecting = script",
         ON_THE_WIRE,
     ),
     BrokenRule(
@@ -345,14 +345,14 @@ BROKEN_RULES = (
     BrokenRule(
         "what is renewed was read after it was seen",
         BULK,
-        "self._script(SET_IF_SAME, new.customer_id, seen.text, to_document(new, self._keyspace.mark), TTL_SECONDS)",
-        '("SET", self._keyspace.entry(new.customer_id), to_document(new, self._keyspace.mark), "EX", TTL_SECONDS)',
+        "script(SET_IF_SAME, new.customer_id, seen.text, to_document(new, mark), TTL_SECONDS)",
+        '("SET", self._keyspace.entry(new.customer_id), to_document(new, mark), "EX", TTL_SECONDS)',
         INTERLEAVINGS,
     ),
     BrokenRule(
         "the inspection drops only what it has seen",
         BULK,
-        "self._script(DELETE_IF_SAME, e.profile.customer_id, e.text)",
+        "script(DELETE_IF_SAME, e.profile.customer_id, e.text)",
         '("DEL", self._keyspace.entry(e.profile.customer_id))',
         REFRESHED,
     ),

@@ -300,9 +300,10 @@ class SteppedStore(LoanStore):
         return records
 
     @contextmanager
-    def transaction(self) -> Iterator["SteppedTransaction"]:
+    def transaction(self, customer_id: int) -> Iterator["SteppedTransaction"]:
         transaction = SteppedTransaction(self._store, self._pace)
         try:
+            transaction.lock(customer_id)
             yield transaction
         finally:
             transaction.unlock()
@@ -317,12 +318,12 @@ class SteppedTransaction(FakeTransaction):
         self._pace = pace
         self._holds_lock = False
 
-    def lock_customer(self, customer_id: int) -> None:
+    def lock(self, customer_id: int) -> None:
         self._pace.wait("lock", lambda: not self._shared_store.locked or self._shared_store.demoted is not None)
         if self._shared_store.demoted is not None:
             self._pace.saw("demoted")
             raise ConnectionLostError
-        super().lock_customer(customer_id)
+        super().lock(customer_id)
         self._shared_store.locked = self._holds_lock = True
         self._generation = self._shared_store.generation
         self._pace.saw(_contents(self._shared_store))

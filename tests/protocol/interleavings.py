@@ -309,12 +309,12 @@ class Run:
     def _write(self, actor: Actor) -> None:
         in_haste = Fault.HASTE in self._scene.faults
         result = create_loan(
-            LoanRequest(APPLICATION, actor.name, () if self._key is None else (self._key,)),
+            LoanRequest(APPLICATION, actor.name, self._key),
             store=lambda: actor.store,
             scores=self._scene.protocol(actor.connection),
             today=TODAY,
             cache_use=CacheUse(),
-            seconds_left=lambda: 0.1 if in_haste and actor.has_committed else 5 * AGES,
+            milliseconds_left=lambda: 100 if in_haste and actor.has_committed else round(5000 * AGES),
             pause=lambda seconds: self._pause(actor, seconds),
             patience=PATIENCE,
         )

@@ -6,16 +6,17 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from lending.domain import affordability
-from lending.domain.affordability import (
+from lending.domain import installment
+from lending.domain.installment import (
     CENT,
     MAX_LOAN_AMOUNT,
     MAX_TENURE,
+    annuity,
     highest_loan_amount,
+    monthly_installment,
     room_for_installments,
     shortest_tenure,
 )
-from lending.domain.installment import monthly_installment
 
 rooms = st.one_of(
     st.decimals(min_value=Decimal("-0.05"), max_value=Decimal("0.50"), places=2),
@@ -40,7 +41,7 @@ def approved(room: Decimal, amount: Decimal, asked: Decimal, floor: Decimal, ten
 def test_the_highest_amount_is_approved_and_a_cent_more_is_not(
     room: Decimal, asked: Decimal, floor: Decimal, tenure: int, other: Decimal
 ) -> None:
-    highest = highest_loan_amount(room, max(asked, floor), asked, tenure)
+    highest = highest_loan_amount(room, annuity(max(asked, floor), tenure), asked, tenure)
 
     if highest > 0:
         assert approved(room, highest, asked, floor, tenure)
@@ -84,7 +85,7 @@ def test_half_the_salary_is_rounded_down_to_the_cent() -> None:
 def test_a_wrong_estimate_is_put_right(
     about: int, room: str, asked_rate_pct: str, shortest: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(affordability, "_about", lambda *_: about)
+    monkeypatch.setattr(installment, "_about", lambda *_: about)
     rate = Decimal(asked_rate_pct)
 
     assert shortest_tenure(Decimal(room), Decimal(100000), rate, rate) == shortest

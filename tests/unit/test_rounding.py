@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lending.domain.rounding import round_half_even
+from lending.domain.installment import round_half_even
 
 
 @pytest.mark.parametrize(

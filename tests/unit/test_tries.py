@@ -37,7 +37,7 @@ class Pauses(list[float]):
 
 def tries(seconds_left: float = 10, *, keyed: bool = True) -> tuple[Tries, Pauses]:
     pauses = Pauses()
-    return Tries(lambda: seconds_left, pauses, PATIENCE, keyed=keyed), pauses
+    return Tries(lambda: round(1000 * seconds_left), pauses, PATIENCE, keyed=keyed), pauses
 
 
 @pytest.mark.parametrize(

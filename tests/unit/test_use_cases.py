@@ -63,7 +63,7 @@ def check(store: FakeLoanStore, scores: FakeScoreCache, cache_use: CacheUse) -> 
 @pytest.fixture
 def create(store: FakeLoanStore, scores: FakeScoreCache, cache_use: CacheUse) -> Callable[..., LoanResult]:
     def create(application: LoanApplication, key: bytes | None = None, request_id: str = "first") -> LoanResult:
-        request = LoanRequest(application, request_id, idempotency_keys=() if key is None else (key,))
+        request = LoanRequest(application, request_id, idempotency_key=key)
         clock = repeat(10.0, 50)  # and then the time is over
         return create_loan(
             request,
@@ -71,7 +71,7 @@ def create(store: FakeLoanStore, scores: FakeScoreCache, cache_use: CacheUse) ->
             scores=scores,
             today=TODAY,
             cache_use=cache_use,
-            seconds_left=lambda: next(clock, 0.0),
+            milliseconds_left=lambda: round(1000 * next(clock, 0.0)),
             pause=lambda _: None,
             patience=PATIENCE,
         )
@@ -88,12 +88,12 @@ def create_within(store: FakeLoanStore, scores: FakeScoreCache, cache_use: Cache
     ) -> LoanResult:
         clock = iter(seconds_left)
         return create_loan(
-            LoanRequest(application, request_id="first", idempotency_keys=() if key is None else (key,)),
+            LoanRequest(application, request_id="first", idempotency_key=key),
             store=lambda: store,
             scores=scores,
             today=TODAY,
             cache_use=cache_use,
-            seconds_left=lambda: next(clock, seconds_left[-1]),
+            milliseconds_left=lambda: round(1000 * next(clock, seconds_left[-1])),
             pause=lambda _: None,
             patience=PATIENCE,
         )
@@ -122,7 +122,7 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         monkeypatch.setattr(owner, name, noted)
 
     note(FakeLoanStore, "transaction")
-    for name in ("lock_customer", "add_loan", "add_decline", "commit"):
+    for name in ("lock", "add_loan", "add_decline", "commit"):
         note(FakeTransaction, name)
     for name in ("look_up", "peek", "fill", "begin_write", "finish_write", "retract_write"):
         note(FakeScoreCache, name)
@@ -248,7 +248,7 @@ def test_the_marker_is_put_before_a_loan_is_made_and_the_score_dropped_after_the
     assert steps == [
         "cache: peek",
         "store: transaction",
-        "store: lock_customer",
+        "store: lock",
         "store: credit_record",
         "cache: begin_write",
         "store: add_loan",
@@ -342,7 +342,7 @@ def test_a_decline_by_the_store_writes_nothing(
     answer = create(BEYOND_MEANS)
 
     assert answer.loan is None
-    assert steps == ["cache: peek", "store: transaction", "store: lock_customer", "store: credit_record"]
+    assert steps == ["cache: peek", "store: transaction", "store: lock", "store: credit_record"]
     assert len(store.loans[ASHA]) == 3
     assert scores.held == {}
 
@@ -415,7 +415,7 @@ def test_without_the_lock_no_marker_is_put(
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(FakeTransaction, "lock_customer", fail)
+    monkeypatch.setattr(FakeTransaction, "lock", fail)
 
     with pytest.raises(type(error)):
         create(HUNDRED_THOUSAND._replace(customer_id=customer_id))
@@ -510,7 +510,7 @@ def test_who_cannot_be_told_the_outcome_is_told_whether_to_send_it_again(
     monkeypatch.setattr(FakeTransaction, "commit", lost_commits(store, durable=False))
 
     with pytest.raises(OutcomeUnknownError, match=advice):
-        create_within([10, 10, 10, 2.9], key=key)
+        create_within([10, 10, 2.9], key=key)
 
 
 @pytest.mark.parametrize("application", [HUNDRED_THOUSAND, BEYOND_MEANS])
@@ -616,7 +616,7 @@ def test_without_time_for_its_reply_the_drop_is_left_to_the_sweep(
     left: dict[int, bytes],
 ) -> None:
     """The marker is confirmed, so no older score can be cached meanwhile."""
-    create_within([10, 10, 10, seconds_left])
+    create_within([10, 10, seconds_left])
 
     assert scores.held == left
     assert cache_use.unconfirmed == bool(left)

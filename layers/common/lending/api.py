@@ -27,15 +27,12 @@ class Call:
     def __init__(self, event: Event, context: Any) -> None:
         self.event = event
         self.request_id: str = context.aws_request_id
+        self.milliseconds_left: Callable[[], int] = context.get_remaining_time_in_millis
+        """Tells how long the function may still run."""
         self.cache_use = CacheUse()
         self._started_at = time.perf_counter()
-        self._context = context
         self._record: dict[str, object] = {}
         self._counted: list[str] = []
-
-    def seconds_left(self) -> float:
-        """Return how long the function may still run."""
-        return float(self._context.get_remaining_time_in_millis()) / 1000
 
     def count(self, metric: str) -> None:
         """Count the request under a metric."""

@@ -1,20 +1,47 @@
 """Who is calling, as far as the gateway has found out, and what their token lets them do."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
-from lending.request_errors import ScopeMissingError, UnknownCallerError
+from lending.request_errors import RouteNotFoundError, ScopeMissingError, UnknownCallerError
 
 Event = Mapping[str, Any]
 
+LIST_MARKS = str.maketrans("[],", "   ")
 
-def principal_of(event: Event) -> str:
-    """Return who is calling: the same for all sessions of one caller, and no other caller's; "" where nobody is asked.
 
+class Caller(NamedTuple):
+    """Who is calling."""
+
+    principal: str
+    """The same for all sessions of one caller, and no other caller's; "" where nobody is asked."""
+    earlier_principal: str
+    """What `principal` was until it told apart those who share a role, an account, or a token without `sub`. Keys that
+    came in those days are stored under it."""
+
+
+def admitted(event: Event, required_scope: str | None = None) -> Caller:
+    """Return who is calling, where they may.
+
+    Args:
+        event: The event.
+        required_scope: The scope that the caller's token must have, if any.
     Raises:
+        RouteNotFoundError: The event came by the default route: the API has no operation for it.
         UnknownCallerError: The gateway let somebody in who cannot be told apart from others.
+        ScopeMissingError: The caller's token lacks the scope, or there is no token.
     """
-    authorizer = _authorizer(event)
+    if event.get("routeKey") == "$default":
+        http = event["requestContext"]["http"]
+        raise RouteNotFoundError(f"There is no {http['method']} {http['path']}.")
+    authorizer = event.get("requestContext", {}).get("authorizer") or {}
+    caller = Caller(_principal(authorizer), _earlier_principal(authorizer))
+    if required_scope is not None:
+        _require_scope(authorizer, required_scope)
+    return caller
+
+
+def _principal(authorizer: Mapping[str, Any]) -> str:
     if "jwt" in authorizer:
         return _bearer(authorizer["jwt"]["claims"])
     if "iam" in authorizer:
@@ -24,12 +51,7 @@ def principal_of(event: Event) -> str:
     return ""
 
 
-def earlier_principal_of(event: Event) -> str:
-    """Return what principal_of() said until it told apart those who share a role, an account, or a token without `sub`.
-
-    Keys that came in those days are stored under it.
-    """
-    authorizer = _authorizer(event)
+def _earlier_principal(authorizer: Mapping[str, Any]) -> str:
     if "jwt" in authorizer:
         claims = authorizer["jwt"]["claims"]
         return f"jwt {claims.get('iss')} {claims.get('sub')}"
@@ -38,24 +60,12 @@ def earlier_principal_of(event: Event) -> str:
     return ""
 
 
-def require_scope(event: Event, scope: str) -> None:
-    """Refuse a caller whose token lacks a scope.
-
-    Raises:
-        ScopeMissingError: It lacks it, or there is no token.
-    """
-    claims = _authorizer(event).get("jwt", {}).get("claims", {})
+def _require_scope(authorizer: Mapping[str, Any], scope: str) -> None:
+    claims = authorizer.get("jwt", {}).get("claims", {})
     # `scope` is the standard's, `scp` what some issuers write; the gateway passes a list as "[a b]".
     granted = f"{claims.get('scope', '')} {claims.get('scp', '')}".translate(LIST_MARKS).split()
     if scope not in granted:
         raise ScopeMissingError(scope)
-
-
-LIST_MARKS = str.maketrans("[],", "   ")
-
-
-def _authorizer(event: Event) -> Mapping[str, Any]:
-    return event.get("requestContext", {}).get("authorizer") or {}
 
 
 def _bearer(claims: Mapping[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """Time as it passes for the world, also while Lambda has the execution environment frozen."""
 
+import math
 import time
 from typing import NamedTuple
 
@@ -9,6 +10,10 @@ class Moment(NamedTuple):
 
     monotonic: float
     wall: float
+
+
+LONG_AGO = Moment(-math.inf, -math.inf)
+"""When what never happened was last."""
 
 
 def now() -> Moment:

@@ -6,8 +6,8 @@
 from datetime import date
 from decimal import Decimal
 
-from lending.domain.affordability import room_for_installments
 from lending.domain.eligibility import Decision
+from lending.domain.installment import room_for_installments
 from lending.domain.loans import LoanApplication, LoanMade
 from lending.domain.scoring import CreditProfile
 

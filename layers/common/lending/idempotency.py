@@ -3,7 +3,7 @@
 import re
 from hashlib import sha256
 
-from lending.caller import Event, earlier_principal_of, principal_of
+from lending.caller import Caller
 
 HEADER = "Idempotency-Key"
 PRINTABLE = re.compile("[ -~]{1,255}").fullmatch
@@ -34,18 +34,19 @@ def normalised(header: str) -> str:
     return key
 
 
-def stored_keys(event: Event, header: str) -> tuple[bytes, ...]:
-    """Return what to look for in the store, the first being what to store: the caller's key in 32 bytes.
-
-    The second is what an earlier release stored for the same header, where that differs.
+def stored_key(caller: Caller, header: str) -> tuple[bytes, bytes | None]:
+    """Return the caller's key as it is stored, in 32 bytes, and as an earlier release stored it, where that differs.
 
     Raises:
         KeyFormError: As normalised().
-        UnknownCallerError: As principal_of().
     """
-    key = f"{principal_of(event)}\n{normalised(header)}"
-    earlier = f"{earlier_principal_of(event)}\n{header}"
-    return tuple(sha256(form.encode()).digest() for form in dict.fromkeys((key, earlier)))
+    key = f"{caller.principal}\n{normalised(header)}"
+    earlier = f"{caller.earlier_principal}\n{header}"
+    return _digest(key), None if earlier == key else _digest(earlier)
+
+
+def _digest(text: str) -> bytes:
+    return sha256(text.encode()).digest()
 
 
 def _unquoted(item: str) -> str:

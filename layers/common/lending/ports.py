@@ -23,19 +23,11 @@ class EarlierResult(NamedTuple):
 
 
 class LoanTransaction(Protocol):
-    """One unit of work on one customer; nothing of it stays unless commit() is called.
+    """One unit of work on one customer, whom it holds; nothing of it stays unless commit() is called.
 
     Every method may raise TransactionConflictError, after which it may begin again, ConnectionLostError, after which
     nothing of it stays, or StoreUnavailableError.
     """
-
-    def lock_customer(self, customer_id: int) -> None:
-        """Wait for, then hold the customer until the transaction ends.
-
-        Raises:
-            CustomerNotFoundError: No such customer.
-            RequestInProgressError: Another transaction held the customer for too long.
-        """
 
     def read(self, request: LoanRequest, today: date) -> tuple[EarlierResult | None, CreditRecord]:
         """Return what a request with the same key came to before, and the customer's record, both read at one moment.
@@ -46,8 +38,8 @@ class LoanTransaction(Protocol):
     def result_of_request(self, customer_id: int, request_id: str) -> EarlierResult | None:
         """Return the loan that this very request has made, if it has."""
 
-    def add_loan(self, request: LoanRequest, decision: Decision, today: date) -> LoanMade:
-        """Record the approved loan, starting today, and return it.
+    def add_loan(self, request: LoanRequest, decision: Decision, start: date, end: date) -> LoanMade:
+        """Record the approved loan from its start to its end, and return it.
 
         The store records an invalidation with it: the cached profile is dropped even if whoever commits this is killed
         right after.
@@ -89,8 +81,15 @@ class LoanStore(Protocol):
             StoreUnavailableError: Also when only a store that takes no writes is there.
         """
 
-    def transaction(self) -> AbstractContextManager[LoanTransaction]:
-        """Begin a transaction; leaving the context without commit() rolls it back."""
+    def transaction(self, customer_id: int) -> AbstractContextManager[LoanTransaction]:
+        """Begin a transaction: wait for the customer, then hold them until it ends.
+
+        Leaving the context without commit() rolls it back.
+
+        Raises:
+            CustomerNotFoundError: No such customer.
+            RequestInProgressError: Another transaction held the customer for too long.
+        """
 
 
 class BypassReason(Enum):
@@ -127,11 +126,6 @@ class Fill(Enum):
 
 MARKER = b"write:"
 """How a writer's marker begins."""
-
-
-def marker_of(request_id: str) -> bytes:
-    """Return the marker under which a request writes; the database's triggers derive the same."""
-    return MARKER + request_id.encode()
 
 
 class ScoreCache(Protocol):

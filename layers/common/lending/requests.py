@@ -6,17 +6,16 @@ from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
 
-from lending.caller import Event, principal_of, require_scope
-from lending.domain.installment import monthly_installment
+from lending.caller import Caller, Event
+from lending.domain.installment import CENT, costs_nothing
 from lending.domain.loans import LoanApplication, LoanRequest
-from lending.idempotency import HEADER, KeyFormError, stored_keys
+from lending.idempotency import HEADER, KeyFormError, stored_key
 from lending.request_errors import (
     BodyTooLargeError,
     ContentEncodingError,
     FieldError,
     InvalidRequestError,
     MalformedBodyError,
-    RouteNotFoundError,
 )
 
 
@@ -43,26 +42,18 @@ LOAN_REQUEST: Mapping[str, Field] = {
     "highest_interest_rate": Field(Decimal(0), Decimal(100), optional=True),
 }
 MAX_BODY_BYTES = 8 * 1024
-CENT = Decimal("0.01")
 TOO_SMALL = "must be large enough for an installment of 0.01"
 
 
-def parse_application(event: Event, required_scope: str | None = None) -> LoanApplication:
+def parse_application(event: Event) -> LoanApplication:
     """Return the application in an event's body.
 
-    Args:
-        event: The event.
-        required_scope: The scope that the caller's token must have, if any.
     Raises:
-        RouteNotFoundError: The event came by the default route: the API has no operation for it.
-        UnknownCallerError: The caller cannot be told apart from others.
-        ScopeMissingError: The caller's token lacks the scope.
         ContentEncodingError: The body is compressed.
         BodyTooLargeError: The body is larger than an application can be.
         MalformedBodyError: The body is missing, or not one unambiguous JSON document.
         InvalidRequestError: Fields are missing, unknown or out of bounds; all of them are named.
     """
-    _admit(event, required_scope)
     document = _document(_body(event))
     errors = _breaches(document, APPLICATION)
     if errors:
@@ -70,34 +61,24 @@ def parse_application(event: Event, required_scope: str | None = None) -> LoanAp
     return _application(document)
 
 
-def parse_loan_request(event: Event, request_id: str, required_scope: str | None = None) -> LoanRequest:
+def parse_loan_request(event: Event, request_id: str, caller: Caller) -> LoanRequest:
     """Return the application in an event's body with what tells the request from its repetitions.
 
     Raises:
         As parse_application; a breach in the Idempotency-Key is named beside those in the body.
     """
-    _admit(event, required_scope)
-    document = _document(_body(event))
+    document, header = _document(_body(event)), _header(event, HEADER)
     errors = _breaches(document, LOAN_REQUEST)
-    header = _header(event, HEADER)
-    keys: tuple[bytes, ...] = ()
+    key: bytes | None = None
+    earlier_key: bytes | None = None
     if header is not None:
         try:
-            keys = stored_keys(event, header)
+            key, earlier_key = stored_key(caller, header)
         except KeyFormError as exc:
             errors.append(FieldError(HEADER, str(exc)))
     if errors:
         raise InvalidRequestError(errors)
-    return LoanRequest(_application(document), request_id, keys)
-
-
-def _admit(event: Event, required_scope: str | None) -> None:
-    if event.get("routeKey") == "$default":
-        http = event["requestContext"]["http"]
-        raise RouteNotFoundError(f"There is no {http['method']} {http['path']}.")
-    principal_of(event)
-    if required_scope is not None:
-        require_scope(event, required_scope)
+    return LoanRequest(_application(document), request_id, key, earlier_key)
 
 
 def _header(event: Event, name: str) -> str | None:
@@ -117,16 +98,9 @@ def _breaches(document: Any, fields: Mapping[str, Field]) -> list[FieldError]:
         breach = _breach(document[name], field) if name in document else "is missing"
         if breach is not None:
             errors.append(FieldError(_pointer(name), breach))
-    if not errors and _costs_nothing(document):
+    if not errors and costs_nothing(document["loan_amount"], document["interest_rate"], int(document["tenure"])):
         errors.append(FieldError("/loan_amount", TOO_SMALL))
     return errors
-
-
-def _costs_nothing(document: Mapping[str, Decimal]) -> bool:
-    """Return whether the installment rounds to 0.00 at the asked rate."""
-    amount, tenure = document["loan_amount"], document["tenure"]
-    # An installment is never less than its share of the amount: few need the whole formula.
-    return amount < tenure * CENT and monthly_installment(amount, document["interest_rate"], int(tenure)) == 0
 
 
 def _unknown_names(document: Mapping[str, Any], fields: Mapping[str, Field]) -> list[str]:

@@ -11,7 +11,6 @@ from lending.adapters.aws_iam_token import ElastiCacheIamLogin
 from lending.adapters.aws_secrets import cache_login, database_login
 from lending.adapters.keyspace import Keyspace
 from lending.adapters.logins import LoginSource
-from lending.adapters.names import NameResolver
 from lending.adapters.redis_connection import RedisConnection
 from lending.adapters.redis_scores import RedisScoreCache
 from lending.config import MAX_SWEEP_SECONDS, Settings
@@ -37,27 +36,13 @@ def database() -> "MySQLConnection":
     # A hit needs neither a database nor its driver.
     from lending.adapters.mysql_connection import MySQLConnection
 
-    return MySQLConnection(settings(), _database_login(), patience, names=_database_names())
+    return MySQLConnection(settings(), database_login(settings(), patience), patience)
 
 
 @cache
 def lending_database() -> "MySQLConnection":
     """Return the connection for lending; behind a proxy that of reads, on which each transaction says BEGIN."""
-    from lending.adapters.mysql_connection import MySQLConnection
-
-    if settings().db_proxy:
-        return database()
-    return MySQLConnection(settings(), _database_login(), patience, autocommit=False, names=_database_names())
-
-
-@cache
-def _database_names() -> NameResolver:
-    return NameResolver(settings().db_host, settings().db_port)
-
-
-@cache
-def _database_login() -> LoginSource:
-    return database_login(settings(), patience)
+    return database() if settings().db_proxy else database().beside(autocommit=False)
 
 
 @cache
@@ -98,14 +83,14 @@ def keyspace() -> Keyspace:
 
 def score_cache() -> ScoreCache:
     """Return the score cache for one request."""
-    return RedisScoreCache(redis_connection(), keyspace(), patience)
+    return RedisScoreCache(keyspace=keyspace(), connection=redis_connection(), patience=patience)
 
 
 def bulk_score_cache() -> BulkScoreCache:
     """Return the score cache as its refresh sees it."""
     from lending.adapters.redis_bulk_scores import RedisBulkScoreCache
 
-    return RedisBulkScoreCache(refresh_connection(), keyspace(), patience)
+    return RedisBulkScoreCache(keyspace=keyspace(), connection=refresh_connection(), patience=patience)
 
 
 def outbox() -> Outbox:
@@ -127,7 +112,7 @@ def close() -> None:
             connection().close()
     for factory in (
         *(settings, keyspace, loan_store, redis_connection, refresh_connection),
-        *(database, lending_database, _database_login, _database_names),
+        *(database, lending_database),
     ):
         factory.cache_clear()
 

@@ -28,7 +28,7 @@ class SecretsManagerLogin(LoginSource):
         self._refetch_seconds = refetch_seconds
         self._fetching = Aside(self._fetch)
         self._login: Login | None = None
-        self._tried_at: clock.Moment | None = None
+        self._tried_at = clock.LONG_AGO
         self._next_try_after = 0.0
 
     @override
@@ -37,7 +37,7 @@ class SecretsManagerLogin(LoginSource):
 
     @override
     def renewed(self) -> Login:
-        due = self._tried_at is None or clock.seconds_since(self._tried_at) > self._next_try_after
+        due = clock.seconds_since(self._tried_at) > self._next_try_after
         if due or self._fetching.under_way:
             self._fetch_aside(self._wait_seconds if due else 0)
         if self._login is None:

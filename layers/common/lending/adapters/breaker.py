@@ -12,7 +12,7 @@ class Breaker:
         self._open_seconds = open_seconds
         self.failures = 0
         """Failures since the last success."""
-        self._tried_at = clock.now()
+        self._tried_at = clock.LONG_AGO
 
     def lets_through(self) -> bool:
         """Return whether to try; while open, True once every `open_seconds`."""

@@ -2,7 +2,7 @@
 
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
@@ -13,7 +13,7 @@ from pymysql.cursors import Cursor
 from lending import clock
 from lending.adapters import mysql_errors
 from lending.adapters.logins import Login, LoginSource, LoginUnavailableError
-from lending.adapters.names import NameResolver, connected_socket
+from lending.adapters.names import NameResolver
 from lending.config import Settings
 from lending.errors import (
     ConnectionLostError,
@@ -37,16 +37,11 @@ SESSION = (
 SERVER = "(SELECT @@global.read_only AS read_only, @@global.innodb_read_only AS innodb_read_only) AS server"
 """One row about the server. Beside aggregates over one customer's rows, MariaDB 10.11 says that @@read_only is 0."""
 READ_ONLY = "server.read_only, server.innodb_read_only"
-"""Columns that tell whether a server takes writes; demoted() reads them."""
-WRITABLE = {0, "0", "OFF"}
-"""What they say of one that does; MariaDB has several words for one that does not."""
+"""Columns that tell whether a server takes writes."""
+WRITABLE = frozenset((0, "0", "OFF"))
+"""What they say of one that does; of a demoted one, MariaDB says several words."""
 
 T = TypeVar("T")
-
-
-def demoted(read_only: Sequence[Any]) -> bool:
-    """Return whether a server that says this of READ_ONLY takes no writes."""
-    return not WRITABLE.issuperset(read_only)
 
 
 def login_options(settings: Settings, login: Login) -> dict[str, Any]:
@@ -102,7 +97,7 @@ class MySQLConnection:
         patience: How long to wait.
         autocommit: Off, a transaction begins with its first statement, and BEGIN costs no round trip. Only for a
             connection on which nothing is read but in transactions: a read would leave one open.
-        names: Looks the database's name up, where several connections share that.
+        names: Looks the database's name up.
     """
 
     def __init__(
@@ -120,10 +115,14 @@ class MySQLConnection:
         self._login = login
         self._names = names or NameResolver(settings.db_host, settings.db_port)
         self._connection: pymysql.Connection[Cursor] | None = None
-        self._used_at = clock.now()
+        self._used_at = clock.LONG_AGO
         self._in_transaction = False
         self._transaction_to_begin = False
         """Whether the next statement is the first of a transaction, and begins it."""
+
+    def beside(self, *, autocommit: bool) -> "MySQLConnection":
+        """Return another connection to the same database, with one look-up of its name and one login for both."""
+        return MySQLConnection(self._settings, self._login, self._patience, autocommit=autocommit, names=self._names)
 
     def query(self, sql: str, parameters: Mapping[str, object]) -> tuple[tuple[Any, ...], ...]:
         """Return the rows of one reading statement, run in autocommit."""
@@ -132,6 +131,8 @@ class MySQLConnection:
         except RequestInProgressError as exc:
             # A read waits for no customer; a migration or a LOCK TABLES holds the table.
             raise StoreUnavailableError("The loan store is busy.") from exc
+        finally:
+            self._used_at = clock.now()
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
@@ -147,6 +148,7 @@ class MySQLConnection:
             self._in_transaction = self._transaction_to_begin = False
             if not transaction.committed:
                 self._roll_back()
+            self._used_at = clock.now()
 
     def execute(self, sql: str, parameters: Mapping[str, object]) -> Cursor:
         """Run one statement on the connection as it is, or as the first of a transaction."""
@@ -215,7 +217,6 @@ class MySQLConnection:
             if self._in_transaction:
                 raise ConnectionLostError  # on another connection the rest of it would count by itself
             self._connection = self._connect()
-        self._used_at = clock.now()
         return self._connection
 
     def _connect(self) -> "pymysql.Connection[Cursor]":
@@ -258,8 +259,7 @@ class MySQLConnection:
     def _socket(self) -> socket.socket:
         """Return a socket to the database; a silent resolver costs no more than a silent server."""
         try:
-            addresses = self._names.addresses(self._patience.database_connect)
-            return connected_socket(addresses, self._patience.database_connect)
+            return self._names.connected_socket(self._patience.database_connect, self._patience.database_connect)
         except OSError as exc:
             self._names.forget()
             raise pymysql.OperationalError(CR.CR_CONN_HOST_ERROR, f"Cannot connect to the database: {exc}") from exc

@@ -6,6 +6,8 @@ documentation, "Error codes".
 
 from pymysql.constants import CR, ER
 
+DUPLICATE = ER.DUP_ENTRY  # 1062
+
 CONNECTION_LOST = frozenset(
     {
         CR.CR_SERVER_GONE_ERROR,  # 2006

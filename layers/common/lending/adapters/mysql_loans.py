@@ -8,13 +8,13 @@ from decimal import Decimal
 from typing import Any
 
 import pymysql
-from pymysql.constants import ER
 from pymysql.cursors import Cursor
 from typing_extensions import override
 
-from lending.adapters.mysql_connection import READ_ONLY, SERVER, MySQLConnection, Transaction, demoted
+from lending.adapters import mysql_errors
+from lending.adapters.mysql_connection import READ_ONLY, SERVER, WRITABLE, MySQLConnection, Transaction
 from lending.domain.eligibility import Decision, ReasonCode
-from lending.domain.loans import CreditRecord, LoanApplication, LoanMade, LoanRequest, end_of_tenure
+from lending.domain.loans import CreditRecord, LoanApplication, LoanMade, LoanRequest
 from lending.domain.scoring import ScoreComponents
 from lending.errors import (
     ConnectionLostError,
@@ -128,39 +128,26 @@ class MySQLLoanStore(LoanStore):
 
     @override
     @contextmanager
-    def transaction(self) -> Iterator["MySQLLoanTransaction"]:
+    def transaction(self, customer_id: int) -> Iterator["MySQLLoanTransaction"]:
         with self._lending.transaction() as transaction:
-            yield MySQLLoanTransaction(transaction, autocommit=self._lending.autocommit)
+            _lock(transaction, customer_id, autocommit=self._lending.autocommit)
+            yield MySQLLoanTransaction(transaction)
 
 
 class MySQLLoanTransaction(LoanTransaction):
     """LoanTransaction on a transaction of the connection."""
 
-    def __init__(self, transaction: Transaction, *, autocommit: bool) -> None:
+    def __init__(self, transaction: Transaction) -> None:
         self._transaction = transaction
-        self._autocommit = autocommit
-
-    @override
-    def lock_customer(self, customer_id: int) -> None:
-        rows = self._transaction.execute(LOCK_CUSTOMER, {"customer_id": customer_id}).fetchall()
-        if _from_demoted(rows):
-            # Before anything is believed of it: it may lack the loan that somebody looks for.
-            self._transaction.abandon()
-            raise ConnectionLostError
-        if rows[0][-1] != int(self._autocommit):
-            # The lock would be gone already, or the transaction without an end.
-            self._transaction.abandon()
-            raise StoreUnavailableError("The connection to the loan store is not in the mode that it was put in.")
-        _require(rows, customer_id)
 
     @override
     def read(self, request: LoanRequest, today: date) -> tuple[EarlierResult | None, CreditRecord]:
         customer_id = request.application.customer_id
         parameters = _on([customer_id], today)
-        if not request.idempotency_keys:
+        if request.idempotency_key is None:
             rows = self._transaction.execute(CREDIT_RECORDS, parameters).fetchall()
             return None, _credit_record(rows, customer_id)
-        parameters["idempotency_keys"] = request.idempotency_keys
+        parameters["idempotency_keys"] = (request.idempotency_key, request.earlier_idempotency_key)
         row = self._transaction.execute(RECORD_AND_RESULTS, parameters).fetchall()[0]
         record, result = row[:RECORD_COLUMNS], row[RECORD_COLUMNS:]
         return _earlier_result((result,) if result[0] is not None else ()), _credit_record((record,), customer_id)
@@ -171,10 +158,9 @@ class MySQLLoanTransaction(LoanTransaction):
         return _earlier_result(self._transaction.execute(RESULT_OF_REQUEST, parameters).fetchall())
 
     @override
-    def add_loan(self, request: LoanRequest, decision: Decision, today: date) -> LoanMade:
-        end_date = end_of_tenure(today, request.application.tenure)
-        columns = _columns(request, decision) | {"start_date": today, "end_date": end_date}
-        return LoanMade(int(self._add(ADD_LOAN, columns).lastrowid), today, end_date)
+    def add_loan(self, request: LoanRequest, decision: Decision, start: date, end: date) -> LoanMade:
+        columns = _columns(request, decision) | {"start_date": start, "end_date": end}
+        return LoanMade(int(self._add(ADD_LOAN, columns).lastrowid), start, end)
 
     @override
     def add_decline(self, request: LoanRequest, decision: Decision) -> None:
@@ -184,7 +170,7 @@ class MySQLLoanTransaction(LoanTransaction):
         try:
             return self._transaction.execute(sql, columns)
         except pymysql.IntegrityError as exc:
-            if exc.args[0] != ER.DUP_ENTRY:
+            if exc.args[0] != mysql_errors.DUPLICATE:
                 raise
             # A request for another customer has taken the idempotency key since it was looked up.
             raise TransactionConflictError from exc
@@ -192,6 +178,24 @@ class MySQLLoanTransaction(LoanTransaction):
     @override
     def commit(self) -> None:
         self._transaction.commit()
+
+
+def _lock(transaction: Transaction, customer_id: int, *, autocommit: bool) -> None:
+    """Wait for, then hold the customer until the transaction ends.
+
+    First of all: it waits for whatever a lost connection has left behind, and looking an idempotency key up before it
+    would let two twins both find nothing, or deadlock.
+    """
+    rows = transaction.execute(LOCK_CUSTOMER, {"customer_id": customer_id}).fetchall()
+    if _from_demoted(rows):
+        # Before anything is believed of it: it may lack the loan that somebody looks for.
+        transaction.abandon()
+        raise ConnectionLostError
+    if rows[0][-1] != int(autocommit):
+        # The lock would be gone already, or the transaction without an end.
+        transaction.abandon()
+        raise StoreUnavailableError("The connection to the loan store is not in the mode that it was put in.")
+    _require(rows, customer_id)
 
 
 def _on(customer_ids: Sequence[int], today: date) -> dict[str, object]:
@@ -263,7 +267,7 @@ def _answer(application: LoanApplication, decision: Decision) -> str:
 
 
 def _from_demoted(rows: Rows) -> bool:
-    return any(demoted(row[:CUSTOMER_ID]) for row in rows)
+    return not all(WRITABLE.issuperset(row[:CUSTOMER_ID]) for row in rows)
 
 
 def _require(rows: Rows, customer_id: int) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from typing_extensions import override
 
 from lending import clock
-from lending.adapters.mysql_connection import READ_ONLY, SERVER, MySQLConnection, Transaction, demoted
+from lending.adapters.mysql_connection import READ_ONLY, SERVER, WRITABLE, MySQLConnection, Transaction
 from lending.errors import StoreUnavailableError
 from lending.patience import Patience
 from lending.ports import Invalidation, InvalidationBatch, Outbox
@@ -96,7 +96,7 @@ class MySQLOutbox(Outbox):
     @override
     def oldest_seconds(self) -> int:
         ((*read_only, oldest),) = self._connection.query(OLDEST, {"last_id": self._position.last_id})
-        if demoted(read_only):
+        if not WRITABLE.issuperset(read_only):
             # What the writer's outbox holds by now, nobody has swept here.
             self._connection.forget()
             raise StoreUnavailableError("The loan store takes no writes: its outbox may be old.")

@@ -9,7 +9,7 @@ from typing_extensions import override
 from lending.adapters.keyspace import Keyspace
 from lending.adapters.redis_connection import Command, RedisConnection, Wait
 from lending.adapters.redis_scores import TTL_SECONDS
-from lending.adapters.redis_scripts import DELETE_IF_SAME, DELETE_UNLESS_MARKED, SET_IF_SAME, in_database
+from lending.adapters.redis_scripts import DELETE_IF_SAME, DELETE_UNLESS_MARKED, SET_IF_SAME
 from lending.adapters.score_document import from_document, to_document
 from lending.domain.scoring import CreditProfile
 from lending.patience import Patience
@@ -28,7 +28,8 @@ class RedisBulkScoreCache(BulkScoreCache):
 
     @override
     def finish_writes(self, invalidations: Sequence[Invalidation]) -> None:
-        self._ask_all([self._script(DELETE_UNLESS_MARKED, i.customer_id, *i.markers) for i in invalidations])
+        script = self._keyspace.script
+        self._ask_all([script(DELETE_UNLESS_MARKED, i.customer_id, *i.markers) for i in invalidations])
 
     @override
     def pop_expiring(self, limit: int) -> list[int]:
@@ -53,19 +54,18 @@ class RedisBulkScoreCache(BulkScoreCache):
     @override
     def replace(self, renewals: Sequence[tuple[CachedProfile, CreditProfile]]) -> int:
         # What was seen serves as the lease: whatever came since, a writer above all, has replaced it.
+        script, mark = self._keyspace.script, self._keyspace.mark
         commands = [
-            self._script(SET_IF_SAME, new.customer_id, seen.text, to_document(new, self._keyspace.mark), TTL_SECONDS)
+            script(SET_IF_SAME, new.customer_id, seen.text, to_document(new, mark), TTL_SECONDS)
             for seen, new in renewals
         ]
         return len([done for done in self._ask_all(commands) if done])
 
     @override
     def discard(self, entries: Sequence[CachedProfile]) -> list[CachedProfile]:
-        dropped = self._ask_all([self._script(DELETE_IF_SAME, e.profile.customer_id, e.text) for e in entries])
+        script = self._keyspace.script
+        dropped = self._ask_all([script(DELETE_IF_SAME, e.profile.customer_id, e.text) for e in entries])
         return [entry for entry, done in zip(entries, dropped, strict=True) if done]
-
-    def _script(self, script: str, customer_id: int, *arguments: Any) -> Command:
-        return ("EVAL", in_database(script, self._keyspace.database), 1, self._keyspace.entry(customer_id), *arguments)
 
     def _ask_all(self, commands: Sequence[Command]) -> list[Any]:
         return self._connection.ask_all(commands, wait=self._wait) if commands else []

@@ -25,7 +25,7 @@ from typing_extensions import override
 from lending import clock
 from lending.adapters.breaker import Breaker
 from lending.adapters.logins import Login, LoginSource, LoginUnavailableError
-from lending.adapters.names import NameResolver, connected_socket
+from lending.adapters.names import NameResolver
 from lending.config import Settings
 from lending.observability import logger
 from lending.patience import Patience
@@ -97,7 +97,7 @@ class RedisConnection:
         self._names = NameResolver(settings.redis_host, settings.redis_port)
         self._connection: redis.Connection | None = None
         self._handshaking: ssl.SSLSocket | None = None
-        self._used_at = clock.now()
+        self._used_at = clock.LONG_AGO
         self.breaker = Breaker(patience.breaker_open)
         """Whoever can do without a reply asks it first; the connection itself lets everything through."""
 
@@ -224,8 +224,9 @@ class RedisConnection:
         elif begun is not None:
             begun.close()
         tls = self._tls if self._settings.redis_tls else None
-        addresses = self._names.addresses(waiting.left())
-        connected = connected_socket(addresses, min(self._patience.cache_connect, waiting.left()))
+        connected = self._names.connected_socket(
+            waiting.left(), self._patience.cache_connect, deadline=waiting.deadline
+        )
         if tls is None:
             return connected
         wrapped = tls.wrap_socket(connected, server_hostname=self._settings.redis_host, do_handshake_on_connect=False)

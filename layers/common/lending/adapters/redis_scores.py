@@ -26,7 +26,6 @@ from lending.adapters.redis_scripts import (
     PEEK,
     SET_IF_SAME,
     SET_MARKER,
-    in_database,
 )
 from lending.adapters.score_document import MAX_LENGTH, from_document, to_document
 from lending.domain.scoring import CreditProfile
@@ -70,8 +69,8 @@ class RedisScoreCache(ScoreCache):
             return LookUp(None, bypass=self._connection.away(exc).reason)
 
     def _look_up(self, customer_id: int, today: date) -> LookUp:
-        key, lease = self._keyspace.entry(customer_id), _new_lease()
-        held = self._read(LOOK_UP, key, lease, LEASE_MILLISECONDS, EXPIRING_MILLISECONDS, MAX_LENGTH)
+        lease = _new_lease()
+        held = self._read(LOOK_UP, customer_id, lease, LEASE_MILLISECONDS, EXPIRING_MILLISECONDS, MAX_LENGTH)
         if isinstance(held, list):
             (held,) = held
             self._note_expiring(customer_id)
@@ -81,20 +80,20 @@ class RedisScoreCache(ScoreCache):
         if held.startswith((LEASE, MARKER)):
             return LookUp(None)
         profile = from_document(held, customer_id, today, self._keyspace.mark)
-        if profile is None and self._read(LEASE_IF_SAME, key, held, lease, LEASE_MILLISECONDS):
+        if profile is None and self._read(LEASE_IF_SAME, customer_id, held, lease, LEASE_MILLISECONDS):
             return LookUp(None, lease=lease)
         return LookUp(profile)
 
     def _peek(self, customer_id: int, today: date) -> LookUp:
         wait = Wait(total=self._patience.cache_peek, reply=self._patience.cache_peek)
-        held = self._eval(wait, PEEK, self._keyspace.entry(customer_id), MAX_LENGTH)
+        held = self._eval(wait, PEEK, customer_id, MAX_LENGTH)
         return LookUp(from_document(held or b"", customer_id, today, self._keyspace.mark))
 
     @override
     def fill(self, lease: bytes, profile: CreditProfile) -> Fill:
         document = to_document(profile, self._keyspace.mark)
         try:
-            stored = self._read(SET_IF_SAME, self._keyspace.entry(profile.customer_id), lease, document, TTL_SECONDS)
+            stored = self._read(SET_IF_SAME, profile.customer_id, lease, document, TTL_SECONDS)
         except CacheAwayError:
             return Fill.FAILED
         return Fill.STORED if stored else Fill.TOO_LATE
@@ -111,26 +110,25 @@ class RedisScoreCache(ScoreCache):
     def retract_write(self, customer_id: int, marker: bytes) -> None:
         self._write(DELETE_IF_SAME, customer_id, marker)
 
-    def _read(self, script: str, key: str, *arguments: Any) -> Any:
-        return self._eval(Wait(self._seconds_left, self._patience.cache_reply), script, key, *arguments)
+    def _read(self, script: str, customer_id: int, *arguments: Any) -> Any:
+        return self._eval(Wait(self._seconds_left, self._patience.cache_reply), script, customer_id, *arguments)
 
     def _write(self, script: str, customer_id: int, *arguments: Any, wait: bool = True) -> bool:
         """Send a writer's command, whatever the breaker says and however little time is left; tell of its reply."""
         seconds = min(self._patience.cache_write, self._seconds_left) if wait else 0
         seconds = max(seconds, self._patience.cache_send)
         try:
-            self._eval(Wait(seconds, seconds, resumes=True), script, self._keyspace.entry(customer_id), *arguments)
+            self._eval(Wait(seconds, seconds, resumes=True), script, customer_id, *arguments)
         except CacheAwayError:
             return False
         return True
 
-    def _eval(self, wait: Wait, script: str, key: str, *arguments: Any) -> Any:
+    def _eval(self, wait: Wait, script: str, customer_id: int, *arguments: Any) -> Any:
+        command = self._keyspace.script(script, customer_id, *arguments)
         self._connection.prepare()
         started_at = time.monotonic()
         try:
-            return self._connection.ask(
-                "EVAL", in_database(script, self._keyspace.database), 1, key, *arguments, wait=wait
-            )
+            return self._connection.ask(*command, wait=wait)
         finally:
             self._seconds_left -= time.monotonic() - started_at
 

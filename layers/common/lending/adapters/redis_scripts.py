@@ -1,10 +1,8 @@
 """The scripts of the cache protocol: each is one round trip, changes one key, and is atomic.
 
-Each begins by selecting the database that it is meant for. On a new connection it is sent before the reply to the
-connection's own SELECT has come; where the number is refused, the script fails too, and leaves other data alone.
+Each is sent behind a line that selects its database (Keyspace.script). On a new connection it goes out before the reply
+to the connection's own SELECT has come; where the number is refused, the script fails too, and leaves other data alone.
 """
-
-from functools import cache
 
 # One round trip either returns what is there or takes the lease, in place of what is too long for a document too.
 # An entry in its last hour comes in a list, so that the reader can note its customer.
@@ -60,9 +58,3 @@ DELETE_IF_SAME = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 return redis.call('DEL', KEYS[1])
 """
-
-
-@cache
-def in_database(script: str, database: int) -> str:
-    """Return a script that does its work in a database, whichever the connection has selected."""
-    return f"redis.call('SELECT', {database})\n{script}" if database else script

@@ -4,8 +4,7 @@ from decimal import Decimal
 from enum import Enum
 from typing import NamedTuple
 
-from lending.domain.affordability import highest_loan_amount, room_for_installments, shortest_tenure
-from lending.domain.installment import monthly_installment
+from lending.domain.installment import annuity, highest_loan_amount, room_for_installments, shortest_tenure
 from lending.domain.loans import LoanApplication
 from lending.domain.pricing import corrected_rate, slab_for
 from lending.domain.scoring import CreditProfile, ScoreComponents
@@ -48,31 +47,28 @@ class Decision(NamedTuple):
 def decide(application: LoanApplication, profile: CreditProfile) -> Decision:
     """Return the decision on an application by the customer of the profile, as they are before the loan is made."""
     amount, asked_rate, tenure = application.loan_amount, application.interest_rate, application.tenure
-    rate = corrected_rate(profile.credit_score, asked_rate)
-    installment = monthly_installment(amount, rate, tenure)
-    room = room_for_installments(profile.monthly_salary, profile.current_installments)
-    whatever_is_asked = _reasons_whatever_is_asked(profile)
+    slab = slab_for(profile.credit_score)
+    rate = corrected_rate(slab, asked_rate)
+    # No other amount or tenure would remove these reasons.
+    whatever_is_asked = [ReasonCode.CUSTOMER_ON_HOLD] if profile.on_hold else []
+    if slab is None:
+        whatever_is_asked.append(_why_no_slab(profile))
     highest_rate = application.highest_interest_rate
     at_this_rate = [ReasonCode.RATE_OVER_HIGHEST] if highest_rate is not None and rate > highest_rate else []
-    too_much = [ReasonCode.INSTALLMENTS_OVER_HALF_SALARY] if installment > room else []
     lendable = not whatever_is_asked and not at_this_rate
+    per_unit = annuity(rate, tenure)
+    installment = per_unit.installment(amount)
+    room = room_for_installments(profile.monthly_salary, profile.current_installments)
+    too_much = [ReasonCode.INSTALLMENTS_OVER_HALF_SALARY] if installment > room else []
     return Decision(
         profile.credit_score,
         rate,
         installment,
         (*whatever_is_asked, *too_much, *at_this_rate),
         profile.components,
-        highest_loan_amount(room, rate, asked_rate, tenure) if lendable else Decimal(0),
+        highest_loan_amount(room, per_unit, asked_rate, tenure) if lendable else Decimal(0),
         shortest_tenure(room, amount, rate, asked_rate) if lendable else None,
     )
-
-
-def _reasons_whatever_is_asked(profile: CreditProfile) -> list[ReasonCode]:
-    """Return the reasons that no other amount or tenure would remove."""
-    reasons = [ReasonCode.CUSTOMER_ON_HOLD] if profile.on_hold else []
-    if slab_for(profile.credit_score) is None:
-        reasons.append(_why_no_slab(profile))
-    return reasons
 
 
 def _why_no_slab(profile: CreditProfile) -> ReasonCode:

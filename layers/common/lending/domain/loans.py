@@ -25,14 +25,10 @@ class LoanRequest(NamedTuple):
     application: LoanApplication
     request_id: str
     """This request's alone; a repetition by the client has another."""
-    idempotency_keys: tuple[bytes, ...]
-    """The same for all repetitions, and no other caller's: the one that is stored, and older forms of it. None of them
-    when the client sent none."""
-
-    @property
-    def idempotency_key(self) -> bytes | None:
-        """The key as it is stored."""
-        return self.idempotency_keys[0] if self.idempotency_keys else None
+    idempotency_key: bytes | None = None
+    """The same for all repetitions, and no other caller's; None when the client sent none."""
+    earlier_idempotency_key: bytes | None = None
+    """What an earlier release stored for it, where that differs."""
 
 
 class LoanMade(NamedTuple):

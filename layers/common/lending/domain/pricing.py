@@ -25,7 +25,6 @@ def slab_for(credit_score: int) -> PricingSlab | None:
     return next((slab for slab in SLABS if credit_score > slab.above_score), None)
 
 
-def corrected_rate(credit_score: int, interest_rate: Decimal) -> Decimal:
+def corrected_rate(slab: PricingSlab | None, interest_rate: Decimal) -> Decimal:
     """Return the larger of the asked yearly rate (percent) and the slab's floor; the asked one where there is none."""
-    slab = slab_for(credit_score)
     return interest_rate if slab is None else max(interest_rate, slab.floor_rate_pct)

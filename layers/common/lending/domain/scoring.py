@@ -4,8 +4,8 @@ from datetime import date
 from decimal import Decimal
 from typing import NamedTuple
 
+from lending.domain.installment import round_half_even
 from lending.domain.loans import CreditRecord
-from lending.domain.rounding import round_half_even
 
 PUNCTUALITY_POINTS, EXPERIENCE_POINTS, ACTIVITY_POINTS, VOLUME_POINTS = 35, 20, 20, 25
 LOANS_FOR_FULL_EXPERIENCE = 10
@@ -71,10 +71,12 @@ def assess(record: CreditRecord, today: date) -> CreditProfile:
     25 x min(1, amount lent / 1,000,000), rounded half to even: 0..100.
     """
     parts = _points(record)
-    profile = CreditProfile(
+    valid_through = _valid_through(record, today)
+    over_limit = record.current_amount > record.approved_limit
+    return CreditProfile(
         customer_id=record.customer_id,
-        credit_score=_rounded_sum(parts),
-        components=ScoreComponents(*(Decimal(round_half_even(100 * n, d)).scaleb(-2) for n, d in parts)),
+        credit_score=0 if record.loans == 0 or over_limit else _rounded_sum(parts),
+        components=ScoreComponents(*[Decimal(round_half_even(100 * n, d)).scaleb(-2) for n, d in parts]),
         loans=record.loans,
         emis_paid_on_time=record.emis_paid_on_time,
         tenure_months=record.tenure_months,
@@ -86,9 +88,8 @@ def assess(record: CreditRecord, today: date) -> CreditProfile:
         current_amount=record.current_amount,
         current_installments=record.current_installments,
         as_of=today,
-        valid_through=_valid_through(record, today),
+        valid_through=valid_through,
     )
-    return profile._replace(credit_score=0) if profile.loans == 0 or profile.over_limit else profile
 
 
 def _points(record: CreditRecord) -> list[tuple[int, int]]:

@@ -1,6 +1,6 @@
 """The cache's side of one write: a marker before it, the entry dropped after it."""
 
-from lending.ports import ScoreCache, marker_of
+from lending.ports import MARKER, ScoreCache
 
 
 class CacheWrite:
@@ -42,3 +42,8 @@ class CacheWrite:
         """Remove the marker, since nothing was written."""
         if self._begun:
             self._scores.retract_write(self._customer_id, self._marker)
+
+
+def marker_of(request_id: str) -> bytes:
+    """Return the marker under which a request writes; the database's triggers derive the same."""
+    return MARKER + request_id.encode()

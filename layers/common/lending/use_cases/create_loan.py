@@ -5,7 +5,7 @@ from datetime import date
 from typing import NamedTuple
 
 from lending.domain.eligibility import Decision, decide
-from lending.domain.loans import LoanMade, LoanRequest
+from lending.domain.loans import LoanMade, LoanRequest, end_of_tenure
 from lending.domain.scoring import CreditProfile, assess
 from lending.errors import IdempotencyMismatchError
 from lending.patience import Patience
@@ -39,7 +39,7 @@ def create_loan(
     scores: ScoreCache,
     today: date,
     cache_use: CacheUse,
-    seconds_left: Callable[[], float],
+    milliseconds_left: Callable[[], int],
     pause: Callable[[float], None],
     patience: Patience,
 ) -> LoanResult:
@@ -51,7 +51,7 @@ def create_loan(
         scores: The cache.
         today: The date where the business is.
         cache_use: Takes down how the cache was used.
-        seconds_left: Tells how long the function may still run.
+        milliseconds_left: Tells how long the function may still run.
         pause: Waits for a random time up to the seconds that it is given.
         patience: How long to try.
     Raises:
@@ -65,7 +65,7 @@ def create_loan(
         declined = _declined_by_cache(request, scores, today, cache_use)
         if declined is not None:
             return declined
-    tries = Tries(seconds_left, pause, patience, keyed=bool(request.idempotency_keys))
+    tries = Tries(milliseconds_left, pause, patience, keyed=request.idempotency_key is not None)
     write = CacheWrite(scores, request.application.customer_id, request.request_id)
     try:
         result = _lent_in_time(request, store(), tries, write, today)
@@ -75,7 +75,7 @@ def create_loan(
             write.retract()
         raise
     # After the commit: dropped any earlier, a reader could cache the old score again.
-    cache_use.unconfirmed = not write.finish(in_haste=seconds_left() < patience.time_to_answer)
+    cache_use.unconfirmed = not write.finish(in_haste=tries.in_haste)
     return result
 
 
@@ -96,7 +96,7 @@ def _lent_in_time(request: LoanRequest, store: LoanStore, tries: Tries, write: C
     while True:
         tries.require_time_to_begin()
         try:
-            with store.transaction() as transaction:
+            with store.transaction(request.application.customer_id) as transaction:
                 return _lend(request, transaction, tries, write, today)
         except Exception as failure:  # noqa: BLE001 - what is not worth another try is raised again
             tries.failed(failure)
@@ -105,13 +105,9 @@ def _lent_in_time(request: LoanRequest, store: LoanStore, tries: Tries, write: C
 def _lend(
     request: LoanRequest, transaction: LoanTransaction, tries: Tries, write: CacheWrite, today: date
 ) -> LoanResult:
-    """Run one transaction to its end: lock, look for an earlier result, decide, lend, commit."""
-    customer_id = request.application.customer_id
-    # The lock comes first: it waits for whatever a lost connection left behind, and looking the key up before it would
-    # let two twins both find nothing, or deadlock.
-    transaction.lock_customer(customer_id)
+    """Run a transaction that holds the customer to its end: look for an earlier result, decide, lend, commit."""
     if tries.in_doubt:
-        own = transaction.result_of_request(customer_id, request.request_id)
+        own = transaction.result_of_request(request.application.customer_id, request.request_id)
         tries.looked()
         if own is not None:
             return _replayed(request, own, write)
@@ -120,16 +116,16 @@ def _lend(
         return _replayed(request, earlier, write)
     profile = assess(record, today)
     decision = decide(request.application, profile)
-    if not decision.approved:
-        if request.idempotency_key is not None:
-            tries.require_time_to_commit()
-            transaction.add_decline(request, decision)
-            transaction.commit()
-        return LoanResult(decision, None, profile)
-    tries.require_time_to_commit()
-    write.begin()
-    loan = transaction.add_loan(request, decision, today)
-    # Looked at again: the marker and the INSERT have taken their time, and a COMMIT can not be taken back.
+    loan = None
+    if decision.approved:
+        write.begin()
+        end = end_of_tenure(today, request.application.tenure)
+        loan = transaction.add_loan(request, decision, today, end)
+    elif request.idempotency_key is not None:
+        transaction.add_decline(request, decision)
+    else:
+        return LoanResult(decision, None, profile)  # nobody will ask for it again
+    # Now, since all before has taken its time, and a COMMIT can not be taken back.
     tries.require_time_to_commit()
     transaction.commit()
     return LoanResult(decision, loan, profile)

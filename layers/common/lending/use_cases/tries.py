@@ -20,16 +20,16 @@ class Tries:
     """The tries of one request.
 
     Args:
-        seconds_left: Tells how long the function may still run.
+        milliseconds_left: Tells how long the function may still run.
         pause: Waits for a random time up to the seconds that it is given.
         patience: The limits.
         keyed: Whether the request can be sent again without being another one.
     """
 
     def __init__(
-        self, seconds_left: Callable[[], float], pause: Callable[[float], None], patience: Patience, *, keyed: bool
+        self, milliseconds_left: Callable[[], int], pause: Callable[[float], None], patience: Patience, *, keyed: bool
     ) -> None:
-        self._seconds_left = seconds_left
+        self._milliseconds_left = milliseconds_left
         self._pause = pause
         self._patience = patience
         self._keyed = keyed
@@ -47,7 +47,7 @@ class Tries:
             OutcomeUnknownError: There is no time to find out what became of an earlier try.
             StoreUnavailableError: Nothing was done.
         """
-        if self._seconds_left() < self._patience.time_to_begin:
+        if self._less_left_than(self._patience.time_to_begin):
             raise OutcomeUnknownError(keyed=self._keyed) if self.in_doubt else StoreUnavailableError(NO_TIME_LEFT)
 
     def require_time_to_commit(self) -> None:
@@ -56,8 +56,13 @@ class Tries:
         Raises:
             StoreUnavailableError: Nothing was done.
         """
-        if self._seconds_left() < self._patience.time_to_commit:
+        if self._less_left_than(self._patience.time_to_commit):
             raise StoreUnavailableError(NO_TIME_LEFT)
+
+    @property
+    def in_haste(self) -> bool:
+        """Whether there is no time to wait for the cache before the answer."""
+        return self._less_left_than(self._patience.time_to_answer)
 
     def looked(self) -> None:
         """End the doubt: under the lock, the store has told what became of the earlier tries."""
@@ -70,6 +75,9 @@ class Tries:
         elif not self._worth_another_try(failure):
             raise failure
         self._pause(self._patience.pause_while_away if self.in_doubt else self._patience.pause_after_conflict)
+
+    def _less_left_than(self, seconds: float) -> bool:
+        return self._milliseconds_left() < seconds * 1000
 
     def _worth_another_try(self, failure: Exception) -> bool:
         if self.in_doubt and isinstance(failure, StoreUnavailableError | RequestInProgressError):
