@@ -38,6 +38,9 @@ def approved(room: Decimal, amount: Decimal, asked: Decimal, floor: Decimal, ten
 
 @given(rooms, asked_rates, floors, tenures, amounts)
 @example(Decimal("0.01"), Decimal(0), Decimal(12), 480, Decimal(1))
+@example(
+    Decimal("1800.01"), Decimal("0.01"), Decimal(0), 1, Decimal(1)
+)  # 1800 repays in 1800.015, a tie that rounds up
 def test_the_highest_amount_is_approved_and_a_cent_more_is_not(
     room: Decimal, asked: Decimal, floor: Decimal, tenure: int, other: Decimal
 ) -> None:

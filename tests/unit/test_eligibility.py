@@ -160,3 +160,14 @@ def test_what_would_pass_instead_is_offered() -> None:
     assert decision.highest_loan_amount == Decimal("281376.99")
     assert decision.shortest_tenure == 5
     assert decision.score_components == a_profile().components
+
+
+def test_what_would_cost_nothing_at_the_asked_rate_is_not_offered() -> None:
+    """At the corrected rate of 12 % a cent a month repays 1.45 in time; at the asked rate the installment is 0.00."""
+    application = LoanApplication(1001, Decimal("1.45"), Decimal(0), 480)
+
+    decision = decide(application, a_profile(credit_score=40, monthly_salary=Decimal("0.02")))
+
+    assert decision.approved
+    assert decision.highest_loan_amount == 0
+    assert decision.shortest_tenure is None

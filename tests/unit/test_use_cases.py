@@ -337,11 +337,16 @@ def test_with_the_store_away_no_loan_is_made(
 
 
 def test_a_decline_by_the_store_writes_nothing(
-    create: Callable[..., LoanResult], store: FakeLoanStore, scores: FakeScoreCache, steps: list[str]
+    create: Callable[..., LoanResult],
+    store: FakeLoanStore,
+    scores: FakeScoreCache,
+    steps: list[str],
+    profile: CreditProfile,
 ) -> None:
     answer = create(BEYOND_MEANS)
 
     assert answer.loan is None
+    assert answer.profile == profile
     assert steps == ["cache: peek", "store: transaction", "store: lock", "store: credit_record"]
     assert len(store.loans[ASHA]) == 3
     assert scores.held == {}

@@ -130,7 +130,7 @@ def _components(components: ScoreComponents | None) -> str:
     if components is None:
         return "null"
     parts = [
-        f'{{"name":"{name}","points":{_hundredths(points)},"points_possible":{_hundredths(possible)}}}'
+        f'{{"name":"{name}","points":{points},"points_possible":{possible}}}'
         for name, points, possible in components.by_points_missed()
     ]
     return f"[{','.join(parts)}]"

@@ -14,7 +14,7 @@ AMOUNT_FOR_FULL_VOLUME = 1_000_000
 
 
 class ScoreComponents(NamedTuple):
-    """What a score is made of, in points, each rounded to hundredths for the reader; the score rounds the exact sum."""
+    """What a score is made of, in points with two decimals for the reader; the score rounds the exact sum."""
 
     punctuality: Decimal
     """0..35, installments paid on time over installments agreed: the sum of the tenures."""
@@ -31,7 +31,9 @@ class ScoreComponents(NamedTuple):
         return sorted(components, key=lambda component: component[1] - component[2])
 
 
-FULL_MARKS = ScoreComponents(*map(Decimal, (PUNCTUALITY_POINTS, EXPERIENCE_POINTS, ACTIVITY_POINTS, VOLUME_POINTS)))
+FULL_MARKS = ScoreComponents(
+    *(Decimal(100 * p).scaleb(-2) for p in (PUNCTUALITY_POINTS, EXPERIENCE_POINTS, ACTIVITY_POINTS, VOLUME_POINTS))
+)
 
 
 class CreditProfile(NamedTuple):
