@@ -174,7 +174,9 @@ def _alone(connection: "pymysql.Connection[Cursor]") -> Iterator[None]:
 
 def _statements(path: Path) -> list[str]:
     uncommented = re.sub(r"--[ \t].*$", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
-    return [statement for part in re.split(r";[ \t]*$", uncommented, flags=re.MULTILINE) if (statement := part.strip())]
+    # A trigger's inner statements end before a line that is indented.
+    parts = re.split(r";[ \t]*$(?!\n[ \t]+\S)", uncommented, flags=re.MULTILINE)
+    return [statement for part in parts if (statement := part.strip())]
 
 
 def _version(path: Path) -> int:

@@ -269,8 +269,8 @@ BROKEN_RULES = (
     BrokenRule(
         "every loan leaves a row in the outbox",
         TRIGGERS,
-        "SELECT NEW.customer_id, COALESCE(CONCAT('write:', NEW.request_id), '') FROM DUAL\n WHERE NOT",
-        "SELECT NEW.customer_id, COALESCE(CONCAT('write:', NEW.request_id), '') FROM DUAL\n WHERE FALSE AND NOT",
+        "loans_inserted AFTER INSERT ON loans FOR EACH ROW\n    IF NOT",
+        "loans_inserted AFTER INSERT ON loans FOR EACH ROW\n    IF FALSE AND NOT",
         OTHER_WRITERS,
     ),
     BrokenRule(
