@@ -1,7 +1,12 @@
-"""Every decision leaves one record, from whose figures alone it can be computed again."""
+"""Every decision leaves one record, from whose figures alone it can be computed again.
+
+`RECORDS=10000 pytest -rP tests/integration/test_decision_records.py` sends more and counts them by kind.
+"""
 
 import json
+import os
 import random
+from collections import Counter
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
@@ -15,9 +20,9 @@ from lending.domain.loans import CreditRecord, LoanApplication
 from lending.domain.scoring import assess
 from testkit.database import Database
 from testkit.fakes import Customer, Loan, a_loan
-from testkit.service import TODAY, Answer, Service
+from testkit.service import TODAY, Service
 
-REQUESTS = 400
+REQUESTS = int(os.environ.get("RECORDS", "400"))
 
 
 def decided_again(record: Mapping[str, Any]) -> dict[str, object]:
@@ -78,25 +83,43 @@ def test_each_request_has_one_record_that_its_figures_explain(
         database.add_customer(customer_id, Customer(salary, limit, rng.random() < 0.1), a_life(rng))
     capsys.readouterr()
 
-    answers: list[tuple[Answer, dict[str, Any]]] = []
-    for _ in range(REQUESTS):
-        ask = rng.choice([service.check, service.check, service.create])
+    first_records: dict[str, dict[str, Any]] = {}
+    kinds: Counter[str] = Counter()
+    for number in range(REQUESTS):
+        kind = rng.choice(["check", "check", "check", "create", "keyed", "again", "wrong"])
+        ask = service.check if kind in {"check", "wrong"} else service.create
         fields: dict[str, Any] = {
             "loan_amount": rng.randint(1, 10_000_000),
             "interest_rate": rng.randint(0, 30),
-            "tenure": rng.choice([1, 12, 60, 480]),
+            "tenure": 0 if kind == "wrong" else rng.choice([1, 12, 60, 480]),
         }
-        answer = ask(rng.randint(1, 44), **fields)
+        customer_id, key = rng.randint(1, 44), f"k{number}" if kind == "keyed" else None
+        if kind == "again" and first_records:
+            key, first = rng.choice(list(first_records.items()))
+            customer_id = first["customer_id"]
+            fields = {name: Decimal(first[name]) for name in ("loan_amount", "interest_rate")} | {
+                "tenure": first["tenure"]
+            }
+        answer = ask(customer_id, **fields) if key is None else service.create(customer_id, key=key, **fields)
+
         written = records(capsys)
         assert len(written) == int(answer.status in {200, 201})
-        answers += [(answer, record) for record in written]
-
-    assert {record["cache"] for _, record in answers} >= {"hit", "fwd=miss"}
-    for answer, record in answers:
-        assert record["approved"] == answer.body.get("approval", answer.body.get("loan_approved"))
-        assert record["reason_codes"] == answer.body["reason_codes"]
-        again = decided_again(record) | {"loan_id": record["loan_id"]}
-        assert {name: record[name] for name in again} == again
+        kinds[f"{kind} {answer.status} {answer.cache_status}"] += 1
+        for record in written:
+            assert record["approved"] == answer.body.get("approval", answer.body.get("loan_approved"))
+            assert record["reason_codes"] == answer.body["reason_codes"]
+            if record["first_request_id"] is None:
+                again = decided_again(record) | {"loan_id": record["loan_id"]}
+                assert {name: record[name] for name in again} == again
+                first_records |= {key: record} if key is not None else {}
+            else:
+                first = first_records[str(key)]
+                assert record["first_request_id"] == first["request_id"]
+                told = ("approved", "reason_codes", "credit_score", "monthly_installment", "loan_id")
+                assert [record[name] for name in told] == [first[name] for name in told]
+    if "RECORDS" in os.environ:
+        print("", *(f"{count:6,} {kind}" for kind, count in sorted(kinds.items())), sep="\n")
+    assert {"hit", "fwd=miss; stored"} <= {kind.partition(" ")[2][4:] for kind in kinds}
 
 
 def test_a_replays_record_names_the_first_request(
