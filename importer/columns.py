@@ -86,13 +86,13 @@ CUSTOMERS = Kind(
             *("first_name", Holds.PERSON_NAME),
             decides=False,
             may_be_empty=True,
-            also_called=("firstname", "givenname", "givennames", "forename", "fname"),
+            also_called=("givenname", "givennames", "forename", "fname"),
         ),
         Column(
             *("last_name", Holds.PERSON_NAME),
             decides=False,
             may_be_empty=True,
-            also_called=("lastname", "surname", "familyname", "lname"),
+            also_called=("surname", "familyname", "lname"),
         ),
         _whole("age", 0, MAX_AGE, "ageyears", "customerage", decides=False, may_be_empty=True),
         Column(
@@ -218,7 +218,6 @@ LOANS = Kind(
             MAX_TENURE,
             "emispaid",
             "emisontime",
-            "emispaidontime",
             "emipaidontime",
             "paidontime",
             "installmentspaidontime",
@@ -230,7 +229,6 @@ LOANS = Kind(
             *("start_date", Holds.DATE),
             also_called=(
                 "start",
-                "startdate",
                 "dateofapproval",
                 "approvaldate",
                 "approvedon",
@@ -248,7 +246,6 @@ LOANS = Kind(
             *("end_date", Holds.DATE),
             also_called=(
                 "end",
-                "enddate",
                 "maturitydate",
                 "maturity",
                 "dateofmaturity",

@@ -88,7 +88,7 @@ class FakeLoanStore:
 
     def credit_record(self, customer_id: int, today: date) -> Reading:
         if self.away:
-            raise StoreUnavailableError("The loan store is away or busy.")
+            raise StoreUnavailableError
         if customer_id not in self.customers:
             raise CustomerNotFoundError(customer_id)
         self.reads += 1
@@ -101,7 +101,7 @@ class FakeLoanStore:
     @contextmanager
     def transaction(self, customer_id: int) -> Iterator["FakeTransaction"]:
         if self.away:
-            raise StoreUnavailableError("The loan store is away or busy.")
+            raise StoreUnavailableError
         transaction = FakeTransaction(self)
         transaction.lock(customer_id)
         yield transaction

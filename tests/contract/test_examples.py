@@ -1,12 +1,14 @@
-"""The sample portfolio really gets the responses that openapi.yaml shows."""
+"""The service really gives the responses that openapi.yaml shows."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from lending import wiring
+from lending.errors import OutcomeUnknownError, RequestInProgressError, StoreUnavailableError
+from lending.responses import Response, render_error
 from local.front.lambda_context import LambdaContext
 from local.sample_data.characters import characters
 from testkit.events import post_event
@@ -14,6 +16,7 @@ from testkit.fakes import Customer, FakeLoanStore, FakeScoreCache, Loan
 from testkit.service import HANDLERS
 from tests.contract.contract import contract, exact_json
 
+CHECK, CREATE = "/check-eligibility", "/create-loan"
 REQUEST = '{"customer_id": %d, "loan_amount": 100000.00, "interest_rate": 8.00, "tenure": 12}'
 
 
@@ -57,3 +60,56 @@ def test_example_answer_is_true(path: str, status: int, example: dict[str, Any])
         # The database's own count and the day of the test; exact_json reads dates as they are.
         body |= {name: example[name] for name in ("loan_id", "start_date", "end_date")}
     assert (response["statusCode"], body) == (status, example)
+
+
+def ask(path: str, body: str, header: tuple[str, str] = ("", ""), claims: dict[str, str] | None = None) -> Response:
+    """Return the handler's response to a body, from the holder of a token."""
+    event = post_event(path, body, **dict([header]))
+    if claims is not None:
+        event["requestContext"]["authorizer"] = {"jwt": {"claims": claims}}
+    return HANDLERS[path](event, LambdaContext(path))
+
+
+def ask_without_the_scope(monkeypatch: pytest.MonkeyPatch) -> Response:
+    monkeypatch.setattr(wiring, "required_scope", lambda: "loans.write")
+    return ask(CHECK, REQUEST % 1001, claims={"sub": "clerk-7"})
+
+
+def ask_while(monkeypatch: pytest.MonkeyPatch, failure: Callable[[], object]) -> Response:
+    monkeypatch.setattr(wiring, "loan_store", failure)
+    return ask(CHECK, REQUEST % 1001)
+
+
+def send_a_key_again(_: pytest.MonkeyPatch) -> Response:
+    ask(CREATE, REQUEST % 1001, ("idempotency-key", "k"))
+    return ask(CREATE, REQUEST % 1002, ("idempotency-key", "k"))
+
+
+PROBLEMS: dict[str, Callable[[pytest.MonkeyPatch], Response]] = {
+    "malformed": lambda _: ask(CHECK, "{"),
+    "caller": lambda _: ask(CHECK, REQUEST % 1001, claims={"iss": "https://login.example"}),
+    "scope": ask_without_the_scope,
+    "customer": lambda _: ask(CHECK, REQUEST % 42),
+    "busy": lambda _: render_error(RequestInProgressError()),
+    "large": lambda _: ask(CHECK, " " * 8193),
+    "gzip": lambda _: ask(CHECK, REQUEST % 1001, ("content-encoding", "gzip")),
+    "fields": lambda _: ask(CHECK, '{"customer_id": 1001, "loan_amount": 0, "interest_rate": 8, "tenure": 0}'),
+    "mismatch": send_a_key_again,
+    "internal": lambda monkeypatch: ask_while(monkeypatch, lambda: 1 // 0),
+    "unknown": lambda _: render_error(OutcomeUnknownError(keyed=True)),
+    "unknown-keyless": lambda _: render_error(OutcomeUnknownError(keyed=False)),
+    "away": lambda _: render_error(StoreUnavailableError()),
+}
+
+
+def _problems() -> Iterator[Any]:
+    for response in contract()["components"]["responses"].values():
+        for name, example in response["content"].get("application/problem+json", {}).get("examples", {}).items():
+            yield pytest.param(name, example["value"], id=name)
+
+
+@pytest.mark.parametrize(("name", "example"), list(_problems()))
+def test_example_problem_is_true(name: str, example: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    response = PROBLEMS[name](monkeypatch)
+
+    assert (response["statusCode"], exact_json(response["body"])) == (example["status"], example)

@@ -3,6 +3,7 @@
 import csv
 import io
 import tracemalloc
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import date, datetime, time
 from pathlib import Path
@@ -16,6 +17,7 @@ from importer.errors import BrokenFileError
 from importer.reading.csv_file import CsvFile
 from importer.reading.encodings import Encoding
 from importer.reading.table import Reading, open_table
+from importer.reading.titles import bare
 
 TITLES = "customer_id,first_name,last_name,age,phone_number,monthly_salary,approved_limit"
 ROW = ["7", "Zoë", "Rao", "41", "5550000007", "50000", "1800000", ""]
@@ -274,3 +276,10 @@ def test_the_dialect_of_excel_is_understood_in_full(reader: Reader) -> None:
     (row,) = reader.rows((TITLES + "\r\n" + text.getvalue()).encode())
 
     assert row[1][1:3] == ['Zo"ë', "Rao, Jr\r\nIII"]
+
+
+@pytest.mark.parametrize("kind", [CUSTOMERS, LOANS], ids=lambda kind: kind.name)
+def test_no_title_stands_for_two_columns(kind: Kind) -> None:
+    titles = [bare(title) for column in kind.columns for title in (column.name, *column.also_called)]
+
+    assert [title for title, times in Counter(titles).items() if times > 1] == []

@@ -99,7 +99,7 @@ def test_an_unforeseen_error_is_answered_without_its_details_and_logged_with_the
 
 
 def test_an_unavailable_store_is_logged_with_its_cause(log: Callable[[], list[Any]]) -> None:
-    error = StoreUnavailableError("The loan store is away or busy.")
+    error = StoreUnavailableError()
     error.__cause__ = OSError("the cable is cut")
 
     response = fail_with(error)
@@ -196,7 +196,7 @@ def test_an_error_is_counted_too(emf: Callable[[], list[dict[str, Any]]]) -> Non
 def test_an_error_after_the_cache_was_asked_says_how_it_was_used() -> None:
     def operation(call: Call) -> Response:
         call.cache_use.outcome = CacheOutcome.MISS
-        raise StoreUnavailableError("The loan store is away or busy.")
+        raise StoreUnavailableError
 
     assert handle(operation)["headers"]["cache-status"] == "credit-score; fwd=miss"
 

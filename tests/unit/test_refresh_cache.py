@@ -56,7 +56,7 @@ class FakeOutbox(Outbox):
     @contextmanager
     def batch(self, limit: int) -> Iterator[Batch]:
         if self.away:
-            raise StoreUnavailableError("The loan store is away or busy.")
+            raise StoreUnavailableError
         yield Batch(self.rows[:limit], self)
 
     def oldest_seconds(self) -> int:

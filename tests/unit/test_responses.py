@@ -265,16 +265,16 @@ def problem_of(response: Response) -> Any:
             },
         ),
         (
-            RequestInProgressError("Another request of this customer is still running."),
+            RequestInProgressError(),
             {
                 "type": "/problems/request-in-progress",
                 "title": "Request in progress",
                 "status": 409,
-                "detail": "Another request of this customer is still running.",
+                "detail": "Another request for this customer is still running.",
             },
         ),
         (
-            StoreUnavailableError("The loan store is away or busy."),
+            StoreUnavailableError(),
             {
                 "type": "/problems/store-unavailable",
                 "title": "Store unavailable",

@@ -29,6 +29,9 @@ class CustomerNotFoundError(LendingError):
 class RequestInProgressError(LendingError):
     """Another request for the same customer still holds the lock; the same request may be sent again."""
 
+    def __init__(self) -> None:
+        super().__init__("Another request for this customer is still running.")
+
 
 class IdempotencyMismatchError(LendingError):
     """The caller has used this Idempotency-Key for another request."""
@@ -55,6 +58,9 @@ class OutcomeUnknownError(LendingError):
 
 class StoreUnavailableError(LendingError):
     """The loan store is away or out of connections; the same request may be sent again."""
+
+    def __init__(self, detail: str = "The loan store is away or busy.") -> None:
+        super().__init__(detail)
 
 
 class ConnectionLostError(StoreUnavailableError):

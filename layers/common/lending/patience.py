@@ -19,7 +19,7 @@ class Patience:
     """
 
     lock_wait: int = 3
-    """For a customer whom another request holds."""
+    """For a customer whom another request holds. Whole seconds, as InnoDB counts them."""
     table_wait: int = 2
     """For a lock that is no customer's: a migration's or a backup's. Shorter than lock_wait, which tells the two apart:
     the server has one error for both."""

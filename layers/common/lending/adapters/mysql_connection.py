@@ -130,7 +130,7 @@ class MySQLConnection:
             return self._once_more_if_stale(lambda: self._execute(sql, parameters)).fetchall()
         except RequestInProgressError as exc:
             # A read waits for no customer; a migration or a LOCK TABLES holds the table.
-            raise StoreUnavailableError("The loan store is busy.") from exc
+            raise StoreUnavailableError from exc
         finally:
             self._used_at = clock.now()
 
@@ -275,7 +275,7 @@ class MySQLConnection:
                 # The statement failed, the transaction is still open: whoever began it rolls it back.
                 if time.monotonic() - started_at < (self._patience.table_wait + self._patience.lock_wait) / 2:
                     raise StoreUnavailableError("The loan store is busy with work on its tables.") from exc
-                raise RequestInProgressError("Another request of this customer is still running.") from exc
+                raise RequestInProgressError from exc
             if code == ER.LOCK_DEADLOCK:
                 raise TransactionConflictError from exc
             if code in mysql_errors.NOT_THE_WRITER:
@@ -284,7 +284,7 @@ class MySQLConnection:
                 raise ConnectionLostError from exc
             if code in mysql_errors.BUSY:
                 self.forget()
-                raise StoreUnavailableError("The loan store is away or busy.") from exc
+                raise StoreUnavailableError from exc
             if code in mysql_errors.CONNECTION_LOST or not isinstance(exc, pymysql.OperationalError):
                 self.close()
                 if isinstance(exc.__context__, TimeoutError):

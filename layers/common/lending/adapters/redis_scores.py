@@ -33,6 +33,7 @@ from lending.patience import Patience
 from lending.ports import MARKER, BypassReason, CacheAwayError, Fill, LookUp, ScoreCache
 
 TTL_SECONDS = 86_400
+"""Of an entry. What docs/deploy.md says about a store that was in use within the last day rests on it."""
 EXPIRING_MILLISECONDS = 3_600_000
 """An entry asked for in its last hour will be wanted again: it is renewed before it goes."""
 LEASE_MILLISECONDS = 5_000

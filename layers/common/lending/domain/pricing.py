@@ -18,6 +18,7 @@ SLABS = (
     PricingSlab(above_score=30, floor_rate_pct=Decimal(12)),
     PricingSlab(above_score=10, floor_rate_pct=Decimal(16)),
 )
+"""Best first: a score is of the first slab that it is above. Below the last one nobody borrows."""
 
 
 def slab_for(credit_score: int) -> PricingSlab | None:
