@@ -11,7 +11,7 @@ from local.servers import container
 from local.servers.owners import own
 from local.servers.process import LocalProcess
 from local.servers.programs import STATE, find_program, install, only_one, say
-from local.servers.server import HOST, Runner, Server, start_on
+from local.servers.server import HOST, Runner, Server, free_port, start_on
 
 IMAGE = "valkey/valkey:8"
 CONTAINER_PORT = 6379
@@ -30,6 +30,10 @@ def start_redis(folder: Path, port: int | None = None, *args: str) -> Server:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     own(folder)
     program = None if in_container() else find_redis() or _install()
+
+    if "--cluster-enabled" in args:
+        # Where it is not told, it takes the port that is 10000 higher, which may be a stranger's.
+        args = (*args, "--cluster-port", str(free_port()))
 
     def make(port: int) -> Server:
         if program is None:
