@@ -252,13 +252,15 @@ def test_only_entries_that_are_there_and_known_and_unchanged_are_renewed(
     assert (report.warmed, report.failures) == (0, {})
 
 
-def test_entries_are_renewed_batch_by_batch_from_second_to_second(
-    outbox: FakeOutbox, store: FakeLoanStore, cache: FakeBulkScoreCache, steps: list[Any]
+@pytest.mark.parametrize("sweeps", [1, 2, 4])
+def test_entries_are_renewed_batch_by_batch_and_all_by_the_end(
+    outbox: FakeOutbox, store: FakeLoanStore, cache: FakeBulkScoreCache, steps: list[Any], sweeps: int
 ) -> None:
+    """Between sweeps one batch each; where the last sweep was the first one, the rest after it."""
     cache.held = {ASHA: fresh(store, ASHA), RAVI: fresh(store, RAVI)}
     cache.expiring = [ASHA, *repeat(GONE, 2 * BATCH - 1), RAVI]
 
-    report = refreshed(outbox, store, cache, sweeps=4)
+    report = refreshed(outbox, store, cache, sweeps=sweeps)
 
     assert [step for step in steps if step in {BATCH, 1}] == [BATCH, BATCH, 1]
     assert (report.warmed, report.failures) == (2, {})

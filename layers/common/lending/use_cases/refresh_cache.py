@@ -56,6 +56,8 @@ class CacheRefresh:
         while pause(self.seconds_left() - MIN_SECONDS_TO_GO_ON):
             self._try(self.sweep)
             self._try(self.warm)
+        # Where sweeps are rare there is time for whatever waits.
+        self._try(self.warm_all)
         return self.report
 
     def sweep(self) -> None:
@@ -71,16 +73,22 @@ class CacheRefresh:
         finally:
             self.report.oldest_seconds = self.outbox.oldest_seconds()
 
-    def warm(self) -> None:
-        """Renew entries that were asked for in their last hour, hundreds with one statement."""
+    def warm_all(self) -> None:
+        """Renew the entries that were asked for in their last hour."""
+        while self._time_to_go_on() and self.warm():
+            pass
+
+    def warm(self) -> bool:
+        """Renew some of them, with one statement; return whether there may be more. Sweeps do not wait for the rest."""
         if not self._time_to_go_on():
-            return
+            return False
         customer_ids = self.cache.pop_expiring(BATCH)
         entries = self.cache.entries(customer_ids, self.today())
         # Read after the entries were seen: one is replaced only while it is still the very same.
         fresh = self._fresh_profiles(entries)
         known = [entry for entry in entries if entry.profile.customer_id in fresh]
         self.report.warmed += self.cache.replace([(entry, fresh[entry.profile.customer_id]) for entry in known])
+        return len(customer_ids) == BATCH
 
     def inspect(self) -> None:
         """Compare a sample of entries with the store, and drop what is not what it says."""
@@ -98,7 +106,7 @@ class CacheRefresh:
     def _time_to_go_on(self) -> bool:
         return self.seconds_left() > MIN_SECONDS_TO_GO_ON
 
-    def _try(self, step: Callable[[], None]) -> None:
+    def _try(self, step: Callable[[], object]) -> None:
         try:
             step()
         except Exception as exc:  # noqa: BLE001 - one that cannot go on keeps none of the others from trying
