@@ -14,6 +14,7 @@ SECTIONS = {
     "emulator": "Emulator: through AWS's runtime over HTTP",
     "scale": "Scale: a large database",
     "outside": "Outside: another system's UPDATE",
+    "faults": "Faults: a cache that fails",
     "load": "Load: the local front under many requests",
 }
 """The module of each section, and its title."""

@@ -22,7 +22,7 @@ from lending.patience import Patience
         ({"marker": 300}, "database_server_idle < marker"),
         ({"time_to_answer": 2}, "time_to_answer < time_to_commit"),
         ({"cache_reply": 0.09}, "cache_reply \\* TLS_REPLIES < cache_write"),
-        ({"cache_peek": 0.071}, "cache_peek \\+ 2 \\* cache_write <= cache_total"),
+        ({"cache_peek": 0.061}, "cache_peek \\+ 2 \\* cache_write <= cache_total"),
         ({"cache_write": 0.091}, "cache_peek \\+ 2 \\* cache_write <= cache_total"),
         ({"cache_total": 0.5}, "cache_total < time_to_answer"),
     ],

@@ -46,12 +46,13 @@ class Patience:
     pause_while_away: float = 0.4
     """The same while the store has to come back before anything can be known."""
 
-    cache_total: float = 0.25
-    """For all cache work of a request together: names, login, look-up, fill or peek, marker, delete."""
+    cache_total: float = 0.24
+    """For all cache work of a request together: names, login, look-up, fill or peek, marker, delete. It may cost no
+    more than 0.25 s, and what is done between the waits takes some milliseconds."""
     cache_connect: float = 0.08
     cache_reply: float = 0.08
     """A reader's, for each reply. A cache slower than this is slower than the query it saves."""
-    cache_peek: float = 0.07
+    cache_peek: float = 0.06
     """For all that a peek takes."""
     cache_write: float = 0.09
     """For all that a marker or a delete takes. Only waiting is bounded: the command is sent in any case."""
