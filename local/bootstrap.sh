@@ -102,6 +102,10 @@ venv) folder=.local/venv requirements=requirements-dev.txt ;;
 sam | checkov | clients) folder=.local/$1 requirements=requirements-$1.txt ;;
 *) fail "usage: local/bootstrap.sh [sam|checkov|clients]" ;;
 esac
+# An environment that is made anew is emptied first, through a link too: what it links to may be another checkout's.
+for place in .local "$folder"; do
+    [ ! -L "$place" ] || fail "$place is a link, and what it links to would be emptied: remove the link and run this again"
+done
 stamp=$folder/stamp
 # Scripts in an environment hold its absolute path, so a checkout that moved needs a new one.
 wanted="$PWD $(cat local/bootstrap.sh pyproject.toml layers/common/requirements.in tests/clients/package-lock.json $requirements | cksum)"
