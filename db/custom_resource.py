@@ -8,13 +8,9 @@ Without one, the deployment waits until ServiceTimeout.
 
 import hashlib
 import json
-import signal
 import time
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
 import pymysql
 
@@ -24,6 +20,7 @@ from lending.adapters.logins import LoginUnavailableError
 from lending.adapters.mysql_jobs import connect, why_none
 from lending.config import InvalidSettingError, Settings
 from lending.observability import logger
+from lending.time_limit import time_limit
 
 SECONDS_TO_ANSWER = 15
 """Held back from the function's time, so that a migration that takes too long can still be reported."""
@@ -62,10 +59,9 @@ def lambda_handler(event: dict[str, Any], context: Any) -> None:
 
 def _brought_up_to_date(event: dict[str, Any], context: Any) -> list[str]:
     settings = wiring.settings()
-    with (
-        _time_limit(context.get_remaining_time_in_millis() / 1000 - SECONDS_TO_ANSWER),
-        connect(settings) as connection,
-    ):
+    seconds = context.get_remaining_time_in_millis() / 1000 - SECONDS_TO_ANSWER
+    over = OutOfTimeError("the function's time was over; deploy again, and it goes on where it was")
+    with time_limit(seconds, over), connect(settings) as connection:
         try:
             return migrate(connection)
         except OutOfTimeError:
@@ -86,22 +82,6 @@ def _stop(thread_id: int, settings: Settings) -> None:
             cursor.execute("KILL %s", (thread_id,))
     except (LoginUnavailableError, pymysql.MySQLError):
         logger.exception("The statement under way could not be ended")
-
-
-@contextmanager
-def _time_limit(seconds: float) -> Iterator[None]:
-    """Raise OutOfTimeError in the running code after this many seconds."""
-
-    def over(_signal: int, _frame: FrameType | None) -> NoReturn:
-        raise OutOfTimeError("the function's time was over; deploy again, and it goes on where it was")
-
-    before = signal.signal(signal.SIGALRM, over)
-    signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.001))
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
 
 
 def _reason(exc: Exception, context: Any) -> str:

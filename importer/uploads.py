@@ -7,13 +7,10 @@ same name under reports/, where nothing that is written starts another import.
 """
 
 import json
-import signal
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
-from types import FrameType
 from typing import Any, NoReturn
 from urllib.parse import unquote_plus
 
@@ -24,6 +21,7 @@ from importer.options import as_arguments, parse, parser
 from importer.scores import drop_void_scores
 from lending import wiring
 from lending.observability import logger
+from lending.time_limit import time_limit
 
 IMPORTS, REPORTS = "imports/", "reports/"
 OPTIONS = "options.json"
@@ -67,7 +65,8 @@ def _imported(delivery: Delivery, folder: Path, seconds: float) -> tuple[str, li
     """Import a delivery and return the report on it and the files of rejected rows."""
     try:
         task, names = _task(delivery, folder)
-        with _time_limit(seconds), only_importer(wiring.settings()) as connection:
+        over = ImportFailedError("The function's time was over; import smaller files, or from a machine in the VPC.")
+        with time_limit(seconds, over), only_importer(wiring.settings()) as connection:
             outcome = run(connection, task)
     except (ImportFailedError, UnknownOutcomeError) as exc:
         logger.warning("Nothing was imported", extra={"folder": delivery.folder, "reason": str(exc)})
@@ -163,19 +162,3 @@ def _objects(delivery: Delivery, place: str) -> Iterator[tuple[str, int]]:
         for each in page.get("Contents", []):
             if not each["Key"].endswith("/"):  # a folder, as consoles make them
                 yield each["Key"], each["Size"]
-
-
-@contextmanager
-def _time_limit(seconds: float) -> Iterator[None]:
-    """Raise ImportFailedError in whatever runs when the seconds are over; the connection's end undoes what was done."""
-
-    def over(_signal: int, _frame: FrameType | None) -> NoReturn:
-        raise ImportFailedError("The function's time was over; import smaller files, or from a machine in the VPC.")
-
-    before = signal.signal(signal.SIGALRM, over)
-    signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.001))
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
