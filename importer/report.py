@@ -7,6 +7,7 @@ from decimal import Decimal
 from pymysql.cursors import Cursor
 
 from importer.errors import ImportFailedError
+from importer.lookalikes import notes_on_lookalikes
 from importer.totals import FileTotals, Totals
 
 FAULTS_SHOWN = 20
@@ -153,6 +154,7 @@ def draw_up(
             f"{kept_terms} loans made here have other terms in the file; ours stand. "
             f"Its amounts are {difference:+,} of ours."
         )
+    notes += notes_on_lookalikes(cursor, names["loans"])
     nameless, amount = _row(cursor, NAMELESS)
     if nameless:
         notes.append(f"{nameless} rejected loans ({amount:,}) name no customer: nobody can be put on hold for them.")

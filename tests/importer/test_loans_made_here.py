@@ -30,6 +30,10 @@ def made(importer: Importer, service: Service, database: Database) -> Row:
                   status="APPROVED")  # fmt: skip
 
 
+def without_our_number(made: Row) -> Row:
+    return {name: value for name, value in made.items() if name != "lending_loan_id"}
+
+
 def test_a_row_that_names_our_loan_gives_it_its_id_and_its_progress_and_never_other_terms(
     importer: Importer, database: Database, made: Row
 ) -> None:
@@ -54,9 +58,10 @@ def test_a_loan_made_here_is_known_by_its_external_id_from_then_on(
     """And a later file, which no longer says that it is ours, still cannot overwrite its terms."""
     importer(loans=[made | {"external_loan_id": "LN0001"}])
     terms = database.execute(TERMS, [made["lending_loan_id"]])
-    later = {name: value for name, value in made.items() if name != "lending_loan_id"}
 
-    outcome = importer(loans=[later | {"external_loan_id": "LN0001", "emis_paid_on_time": 3, "loan_amount": 5000}])
+    outcome = importer(
+        loans=[without_our_number(made) | {"external_loan_id": "LN0001", "emis_paid_on_time": 3, "loan_amount": 5000}]
+    )
 
     assert (outcome.status, outcome.counts("loans")) == (0, [0, 1, 0])
     assert database.execute(TERMS, [made["lending_loan_id"]]) == terms
@@ -77,6 +82,65 @@ def test_a_files_ids_never_meet_the_numbers_of_loans_made_here(
     assert database.execute(TERMS, [loan_id])[0][:2] == (Decimal(1000), 12)
     again: Any = service.create(1, key="K", **MADE)
     assert (again.status, again.body) == (201, first.body)
+
+
+@pytest.mark.parametrize("own_number", [False, True])
+def test_a_new_loan_that_looks_like_ours_is_taken_with_a_warning_that_names_both(
+    importer: Importer, made: Row, *, own_number: bool
+) -> None:
+    loan_id = made["lending_loan_id"]
+    if own_number:
+        importer(loans=[made | {"external_loan_id": loan_id}])
+    unnamed = without_our_number(made) | {"interest_rate": 19, "monthly_repayment": 99}
+
+    outcome = importer(loans=[unnamed | {"external_loan_id": name} for name in ("LN0001", "LN0002")])
+    again = importer(loans=[unnamed | {"external_loan_id": "LN0001"}])
+
+    assert (outcome.status, outcome.counts("loans")) == (0, [2, 0, 0])
+    assert "\n2 new loans have the customer, amount, tenure and start of a loan made here, " in outcome.out
+    for line in (2, 3):
+        warning = (
+            f"\n  {importer.loans}, line {line}: looks like loan {loan_id} made here; name it in lending_loan_id\n"
+        )
+        assert warning in outcome.out
+    assert again.counts("loans") == [0, 0, 1]
+    assert "made here" not in again.out
+
+
+def test_of_many_loans_that_look_like_ours_the_first_are_named(importer: Importer, made: Row) -> None:
+    unnamed = without_our_number(made)
+
+    outcome = importer(None, [unnamed | {"external_loan_id": f"LN{i}"} for i in range(25)], "--dry-run")
+
+    assert "\n25 new loans have " in outcome.out
+    assert outcome.out.count("looks like loan") == 20
+    assert "\n  ... and more\n" in outcome.out
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"customer_id": 2}, {"loan_amount": "1000.01"}, {"tenure": 13}, {"start_date": "2024-06-14"}],
+    ids=lambda fields: str(*fields),
+)
+def test_a_new_loan_with_another(importer: Importer, made: Row, fields: Row) -> None:
+    """... customer, amount, tenure or start is no warning."""
+    outcome = importer(loans=[without_our_number(made) | {"external_loan_id": "LN0001"} | fields])
+
+    assert outcome.counts("loans") == [1, 0, 0]
+    assert "made here" not in outcome.out
+
+
+def test_a_new_loan_is_not_mistaken_for_ours_once_the_lender_has_given_that_an_id(
+    importer: Importer, made: Row
+) -> None:
+    theirs = without_our_number(made) | {"external_loan_id": "LN0002"}
+
+    outcome = importer(loans=[made | {"external_loan_id": "LN0001"}, theirs | {"lending_loan_id": ""}])
+    imported_before = importer(loans=[theirs | {"external_loan_id": "LN0003"}])
+
+    assert outcome.counts("loans") == [1, 1, 0]
+    assert imported_before.counts("loans") == [1, 0, 0]
+    assert "made here" not in outcome.out + imported_before.out
 
 
 @pytest.mark.parametrize(
