@@ -19,18 +19,12 @@ from importer import connection, customer_merge, loan_merge, merging, progress_m
 from importer.loan_merge import merge_loans
 from importer.progress_merge import merge_progress
 from testkit.database import Database, connect
+from testkit.waiting import eventually
 from tests.importer.importing import Importer, a_customer, a_loan, as_csv, counts
 
 IMPORT: list[str | Path] = [sys.executable, "-m", "importer"]
 MANY = 5000
 """More rows than a batch has."""
-
-
-def eventually(claim: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not claim():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def other_connections(database: Database) -> list[int]:
@@ -49,7 +43,7 @@ def import_in_the_middle(importer: Importer, database: Database) -> Iterator[tup
     command = [*IMPORT, "--customers", importer.customers, "--loans", importer.loans, "--rejects", importer.rejects]
     with subprocess.Popen(command, text=True, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
         with suppress(BrokenPipeError), importer.loans.open("w") as loans:
-            eventually(lambda: len(other_connections(database)) == 1)
+            assert eventually(lambda: len(other_connections(database)) == 1, 20)
             loans.write(as_csv(a_loan(1, loan_id) for loan_id in range(1, MANY + 1)))
             loans.flush()
             yield process, loans
@@ -117,10 +111,10 @@ def test_an_import_killed_amid_its_transaction_leaves_nothing_behind(importer: I
         other.begin()
         cursor.execute("SELECT 1 FROM customers WHERE customer_id = 2 FOR UPDATE")
         with subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
-            eventually(lambda: is_changing_customers(database))
+            assert eventually(lambda: is_changing_customers(database), 20)
             process.kill()
         other.rollback()
-    eventually(lambda: not other_connections(database))
+    assert eventually(lambda: not other_connections(database), 20)
 
     assert database.execute("SELECT customer_id, age FROM customers") == ((1, 41), (2, 41))
 
@@ -137,7 +131,7 @@ def test_killed_at_any_moment_it_has_imported_all_or_nothing(importer: Importer,
         with subprocess.Popen([*IMPORT, *files], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
             time.sleep(takes * (0.3 + 0.07 * moment))
             process.kill()
-        eventually(lambda: not other_connections(database))
+        assert eventually(lambda: not other_connections(database), 20)
 
         assert counts(database) in [(0, 0), (MANY, MANY)]
         ((told,),) = database.execute("SELECT COUNT(DISTINCT customer_id) FROM cache_invalidations")

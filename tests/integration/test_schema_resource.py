@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ from local.servers.server import Server
 from testkit.cloudformation import CloudFormation, cloudformation_waits
 from testkit.database import Database, own_database
 from testkit.service import wired
+from testkit.waiting import eventually
 
 DB_SECRET = "lending/database"  # a name, not a secret
 
@@ -41,16 +42,6 @@ def empty_database(
             monkeypatch.delenv(name, raising=False)
         with wired(with_secret(database.environment, secrets, DB_SECRET), monkeypatch):
             yield database
-
-
-def eventually(holds: Callable[[], bool]) -> bool:
-    """Wait at most five seconds for something to appear on the server; return whether it did."""
-    deadline = time.monotonic() + 5
-    while not holds():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
 
 
 def migrations(database: Database) -> list[str]:
@@ -204,7 +195,7 @@ def test_a_migration_that_takes_too_long_is_reported_and_ended_before_the_functi
     assert answer["Status"] == "FAILED"
     assert "the function's time was over" in answer["Reason"]
     assert time.monotonic() - started < 10
-    assert eventually(lambda: empty_database.execute(f"SELECT IS_FREE_LOCK({migrate.LOCK_NAME})") == ((1,),))
+    assert eventually(lambda: empty_database.execute(f"SELECT IS_FREE_LOCK({migrate.LOCK_NAME})") == ((1,),), 5)
 
 
 @pytest.mark.usefixtures("empty_database")

@@ -10,7 +10,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from db.migrate import LOCK_NAME
 from local.run import Options, StartError
 from local.servers.server import Server
 from testkit.database import Database, connect
+from testkit.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
 COMMAND = (sys.executable, "-m", "local.run")
@@ -66,16 +66,6 @@ class Run:
         return response.status, json.load(response)
 
 
-def wait_until(happened: Callable[[], object], seconds: float) -> bool:
-    """Return whether it happened within the time."""
-    deadline = time.monotonic() + seconds
-    while not happened():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(POLL_SECONDS)
-    return True
-
-
 @contextmanager
 def running(environment: dict[str, str], folder: Path, starter: Sequence[str] = ()) -> Iterator[Run]:
     """Start `local.run`, by a starter program if one is given, and wait until it says that it is ready."""
@@ -92,7 +82,7 @@ def running(environment: dict[str, str], folder: Path, starter: Sequence[str] = 
         )
     run = Run(process, folder / "terminal", folder / "log")
     try:
-        wait_until(lambda: "Ready" in run.shown or process.poll() is not None, START_SECONDS)
+        eventually(lambda: "Ready" in run.shown or process.poll() is not None, START_SECONDS)
         yield run
     finally:
         if process.poll() is None:
@@ -182,7 +172,7 @@ def test_terminal_shows_requests_and_the_log_what_the_functions_say(api: Run) ->
         api.post("/check-eligibility")
 
     request_line = re.compile(r"^POST /check-eligibility 200 \d+ ms credit-score; hit$", re.MULTILINE)
-    assert wait_until(lambda: request_line.search(api.shown), 5), api.shown
+    assert eventually(lambda: request_line.search(api.shown), 5), api.shown
     assert '"_aws"' in api.lambda_log.read_text()
     assert '"_aws"' not in api.shown
     assert "GET /" not in api.shown, "the probe that found it ready shows among the requests"
@@ -268,7 +258,7 @@ def test_stopping_ends_every_process_at_once(
         cursor.execute("SELECT 1 FROM customers WHERE customer_id = %s FOR UPDATE", (WAITING_CUSTOMER_ID,))
         client = Thread(target=lose_answer, args=(run,))
         client.start()
-        assert wait_until(lambda: is_waited_for(environment), 2), run.shown
+        assert eventually(lambda: is_waited_for(environment), 2, every=POLL_SECONDS), run.shown
 
         stop(run.process)
 
@@ -292,7 +282,7 @@ def test_ctrl_c_before_it_serves_ends_it_quietly(environment: dict[str, str], tm
             stderr=terminal,
             start_new_session=True,
         )
-        assert wait_until(lambda: "User lock" in states(environment), START_SECONDS)
+        assert eventually(lambda: "User lock" in states(environment), START_SECONDS)
 
         press_ctrl_c(process)
 
@@ -316,7 +306,7 @@ def test_run_ends_with_the_program_that_started_it(environment: dict[str, str], 
 
         run.process.kill()
 
-        assert wait_until(lambda: not any(map(is_alive, processes)), STOP_SECONDS)
+        assert eventually(lambda: not any(map(is_alive, processes)), STOP_SECONDS)
         assert "Traceback" not in run.shown
 
 
