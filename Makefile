@@ -24,7 +24,7 @@ unit: bootstrap ## Run the tests that need no server (seconds)
 
 .PHONY: test
 test: bootstrap ## Run all tests and print the layer's coverage (PYTEST_ARGS="-k name" for some, without it)
-	@$(PYTHON) -m local.servers exec -- $(PYTHON) -m pytest -n 2 $(or $(PYTEST_ARGS),--cov)
+	@$(PYTHON) -m local.servers exec -- $(PYTHON) -m pytest -n 2 --dist worksteal $(or $(PYTEST_ARGS),--cov)
 
 .PHONY: check
 check: bootstrap bootstrap-sam bootstrap-checkov ## Check format, lint, types, imports, workflows and the template

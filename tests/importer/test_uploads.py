@@ -3,6 +3,7 @@
 import gc
 import json
 from collections.abc import Iterator
+from urllib.request import urlopen
 
 import pytest
 
@@ -32,8 +33,7 @@ def bucket(
     database: Database, redis_server: Server, aws: Server, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[FilesBucket]:
     """The bucket, and the function wired to it, to an empty database and to an empty Redis."""
-    aws.stop()
-    aws.start()  # it forgets everything
+    urlopen(f"http://{aws.host}:{aws.port}/moto-api/reset", b"").close()  # it forgets everything
     files = FilesBucket(aws)
     with wired(database.environment | redis_server.environment | files.environment, monkeypatch):
         yield files

@@ -187,13 +187,15 @@ def test_hits_come_back_after_redis(
     outage.begin(cache)
     open_breaker(service)
     outage.end(cache)
-    # A look-up that was given up may have arrived later. Its lease then holds for five seconds.
-    cache.client.delete(f"credit_score:{CHECKED}")
 
     be_patient(monkeypatch)
     too_soon = service.check(CHECKED)
     clock.pass_by(wiring.patience.breaker_open)
     first = service.check(CHECKED)
+    if first.cache_status == "fwd=miss":
+        # A look-up that was given up has arrived later. Its lease holds for five seconds.
+        cache.client.delete(f"credit_score:{CHECKED}")
+        first = service.check(CHECKED)
     second = service.check(CHECKED)
 
     assert too_soon.cache_status == "fwd=bypass; detail=breaker-open"
@@ -360,7 +362,7 @@ def test_a_lost_marker_does_not_lose_the_delete_as_well_where_redis_is_slow(
 
 
 def test_a_huge_value_is_replaced_without_being_fetched(service: Service, cache: Cache) -> None:
-    # A script of Redis copies the value. That takes 50 ms for each 10 MB, of the half second that a reply may take here.
+    # A script of Redis copies the value, which takes 50 ms for each 10 MB: more of them would be a slow Redis.
     cache.client.set(f"credit_score:{CHECKED}", b"x" * 4_000_000)
     sent = cache.client.info("stats")["total_net_output_bytes"]
 

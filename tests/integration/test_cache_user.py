@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from doctor.commands import commands, name
 from functions.refresh_cache import app as refresh_cache
@@ -117,7 +119,7 @@ def test_it_may_do_nothing_else(guarded_redis: Server, command: tuple[str, ...])
 
 def test_nobody_logs_in_without_a_name(guarded_redis: Server) -> None:
     with (
-        redis.Redis(host=guarded_redis.host, port=guarded_redis.port) as client,
+        redis.Redis(host=guarded_redis.host, port=guarded_redis.port, retry=Retry(NoBackoff(), 0)) as client,
         pytest.raises(redis.AuthenticationError),
     ):
         client.ping()

@@ -209,7 +209,8 @@ def test_a_frozen_database_is_given_up_after_one_timeout(
 ) -> None:
     """Two of the real waits would use up the function's time."""
     timeout_seconds = 1.2
-    use_patience(monkeypatch, replace(wiring.patience, table_wait=0, lock_wait=1, database_reply=timeout_seconds))
+    hasty = replace(wiring.patience, table_wait=0, lock_wait=1, database_reply=timeout_seconds)
+    use_patience(monkeypatch, replace(hasty, database_connect=timeout_seconds))
     with wired({}, monkeypatch):
         post(service, NOBODY)  # opens the connection
         server.pause()
@@ -373,8 +374,9 @@ def test_a_loan_waits_for_a_server_that_may_write(
 
 
 def test_a_customer_locked_by_another_is_waited_for_and_then_left(
-    service: Service, server: Server, database: Database
+    service: Service, server: Server, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    use_patience(monkeypatch, replace(wiring.patience, table_wait=0, lock_wait=1))
     database.connection.begin()
     database.execute(LOCK_CUSTOMER, [UNCACHED])
 
@@ -397,8 +399,11 @@ def test_a_customer_locked_by_another_is_waited_for_and_then_left(
 
 
 @pytest.mark.parametrize("held", ["LOCK TABLES customers READ, loans READ", "LOCK TABLES customers WRITE, loans WRITE"])
-def test_a_lock_that_is_no_customers_is_a_busy_store(service: Service, database: Database, held: str) -> None:
+def test_a_lock_that_is_no_customers_is_a_busy_store(
+    service: Service, database: Database, monkeypatch: pytest.MonkeyPatch, held: str
+) -> None:
     """A backup or a migration: another request of this customer has nothing to do with it."""
+    use_patience(monkeypatch, replace(wiring.patience, table_wait=1, lock_wait=2))
     service.create(NOBODY)
     with connect(database.environment) as other, other.cursor() as cursor:
         cursor.execute(held)

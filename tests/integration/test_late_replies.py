@@ -36,7 +36,7 @@ from testkit.service import TODAY
 DELAYS_MS = (60, 79, 85, 95, 100, 120, 140)
 """Around what readers and writers wait: 80 and 90 ms."""
 
-THREADS = 4
+THREADS = 7
 ATTEMPTS = 3
 CUSTOMERS = 2 * 2 * len(DELAYS_MS) * ATTEMPTS
 HELD_UP_SECONDS = 0.1

@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from decimal import Decimal
@@ -22,14 +22,15 @@ from local.servers.server import Server
 from testkit.database import Database, connect
 from testkit.fakes import Customer, a_loan
 from testkit.service import Answer, Service
+from testkit.waiting import eventually
 
 DB_SECRET = "lending/database"  # a name, not a secret
 ENVIRONMENTS = 3
 CUSTOMERS = range(1001, 1001 + ENVIRONMENTS)
 ASHA = Customer(monthly_salary=Decimal(9_000_000), approved_limit=Decimal(9_000_000_000))
 
-ROTATIONS = 3
-SECONDS_APART = 1.5
+ROTATIONS = 2
+SECONDS_APART = 1.3
 SECRET_BEHIND_SECONDS = 0.3
 """RDS changes the password first and the secret's current version afterwards."""
 RECOVERY_SECONDS = 2
@@ -116,7 +117,7 @@ def test_a_rotation_under_load_costs_at_most_a_retry(rotation: Rotation, redis_s
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(ENVIRONMENTS, context, initializer=keep_its_log_to_itself) as processes:
         running = [processes.submit(environment_under_load, variables, each, tmp_path) for each in CUSTOMERS]
-        _wait_until(lambda: len(list(tmp_path.glob("warm *"))) == ENVIRONMENTS)
+        assert eventually(lambda: len(list(tmp_path.glob("warm *"))) == ENVIRONMENTS, 60)
         for number in range(ROTATIONS):
             began_at.append(time.monotonic())
             rotation.rotate(f"rotated {number}")
@@ -135,13 +136,6 @@ def test_a_rotation_under_load_costs_at_most_a_retry(rotation: Rotation, redis_s
         assert {answer.status for answer in life if answer.at < began_at[0]} <= {200, 201}
         assert {answer.status for answer in life if answer.at > rotated_at + RECOVERY_SECONDS} == {200, 201}
     assert _loans(rotation) - loans_before == len([answer for answer in seen if answer.status == 201])
-
-
-def _wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def _loans(rotation: Rotation) -> int:
