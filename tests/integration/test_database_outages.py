@@ -114,43 +114,26 @@ def kill_connections(database: Database) -> None:
 Outage = Callable[[Server, Proxy, Database], AbstractContextManager[None]]
 
 
-@contextmanager
-def refusing(_server: Server, proxy: Proxy, _database: Database) -> Iterator[None]:
-    proxy.refuse()
-    yield
-    proxy.pass_on()
-
-
-@contextmanager
-def resetting(_server: Server, proxy: Proxy, _database: Database) -> Iterator[None]:
-    proxy.cut_replies(after_bytes=0)
-    yield
-    proxy.pass_on()
-
-
-@contextmanager
-def resetting_in_mid_reply(_server: Server, proxy: Proxy, _database: Database) -> Iterator[None]:
-    proxy.cut_replies(after_bytes=3)
-    yield
-    proxy.pass_on()
-
-
-@contextmanager
-def stopped(server: Server, _proxy: Proxy, _database: Database) -> Iterator[None]:
-    server.stop()
-    try:
+def behind_a_proxy_that(begin: Callable[[Proxy], object]) -> Outage:
+    @contextmanager
+    def outage(_server: Server, proxy: Proxy, _database: Database) -> Iterator[None]:
+        begin(proxy)
         yield
-    finally:
-        server.start()
+        proxy.pass_on()
+
+    return outage
 
 
-@contextmanager
-def killed(server: Server, _proxy: Proxy, _database: Database) -> Iterator[None]:
-    server.kill()
-    try:
-        yield
-    finally:
-        server.start()
+def ended_by(end: Callable[[Server], None]) -> Outage:
+    @contextmanager
+    def outage(server: Server, _proxy: Proxy, _database: Database) -> Iterator[None]:
+        end(server)
+        try:
+            yield
+        finally:
+            server.start()
+
+    return outage
 
 
 def take_all_connections(server: Server, held: ExitStack) -> NoReturn:
@@ -167,7 +150,18 @@ def out_of_connections(server: Server, _proxy: Proxy, database: Database) -> Ite
         yield
 
 
-@pytest.mark.parametrize("outage", [refusing, resetting, resetting_in_mid_reply, stopped, killed, out_of_connections])
+refusing, killed = behind_a_proxy_that(Proxy.refuse), ended_by(Server.kill)
+OUTAGES = {
+    "refusing": refusing,
+    "resetting": behind_a_proxy_that(lambda proxy: proxy.cut_replies(after_bytes=0)),
+    "resetting in mid-reply": behind_a_proxy_that(lambda proxy: proxy.cut_replies(after_bytes=3)),
+    "stopped": ended_by(Server.stop),
+    "killed": killed,
+    "out of connections": out_of_connections,
+}
+
+
+@pytest.mark.parametrize("outage", OUTAGES.values(), ids=OUTAGES)
 def test_only_hits_answer_while_the_database_is(
     outage: Outage, service: Service, server: Server, proxy: Proxy, database: Database
 ) -> None:
@@ -191,7 +185,7 @@ def test_only_hits_answer_while_the_database_is(
     assert loans_made(server) == 1
 
 
-@pytest.mark.parametrize("outage", [refusing, killed])
+@pytest.mark.parametrize("outage", [refusing, killed], ids=["refusing", "killed"])
 def test_a_check_is_answered_as_soon_as_the_database_is_no_longer(
     outage: Outage, service: Service, server: Server, proxy: Proxy, database: Database
 ) -> None:

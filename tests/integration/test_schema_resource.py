@@ -149,35 +149,25 @@ def test_a_wrong_password_is_reported_without_being_shown(
 
 
 @pytest.mark.usefixtures("empty_database")
-def test_a_missing_secret_is_reported(cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DB_SECRET_ID", "elsewhere")
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("DB_SECRET_ID", "elsewhere", "The login could not be fetched: ResourceNotFoundException"),
+        # This is the first connection of a stack, so a problem with TLS shows here, before any request.
+        ("DB_TLS_CA", "/nonexistent/bundle.pem", "DB_TLS_CA: there is no /nonexistent/bundle.pem here"),
+        ("DB_PORT", "many", "DB_PORT must be an integer"),
+    ],
+)
+def test_what_keeps_the_function_from_the_database_is_reported(
+    cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch, name: str, value: str, reason: str
+) -> None:
+    monkeypatch.setenv(name, value)
     wiring.close()
 
     answer = cloudformation.request("Create")
 
     assert answer["Status"] == "FAILED"
-    assert "The login could not be fetched" in answer["Reason"]
-    assert "ResourceNotFoundException" in answer["Reason"]
-
-
-@pytest.mark.usefixtures("empty_database")
-def test_a_missing_ca_bundle_is_reported(cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch) -> None:
-    """This is the first connection of a stack, so a problem with TLS shows here, before any request."""
-    monkeypatch.setenv("DB_TLS_CA", "/nonexistent/bundle.pem")
-    wiring.close()
-
-    answer = cloudformation.request("Create")
-
-    assert answer["Status"] == "FAILED"
-    assert answer["Reason"].startswith("DB_TLS_CA: there is no /nonexistent/bundle.pem here")
-
-
-@pytest.mark.usefixtures("empty_database")
-def test_a_wrong_setting_is_reported(cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DB_PORT", "many")
-    wiring.close()
-
-    assert "DB_PORT must be an integer" in cloudformation.request("Create")["Reason"]
+    assert answer["Reason"].startswith(reason)
 
 
 def test_a_migration_that_takes_too_long_is_reported_and_ended_before_the_function_ends(
