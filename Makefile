@@ -22,6 +22,7 @@ run: bootstrap ## Serve both endpoints at http://127.0.0.1:3000 (PORT=... for an
 unit: bootstrap ## Run the tests that need no server (seconds)
 	@$(PYTHON) -m pytest tests/unit $(PYTEST_ARGS)
 
+# By stealing: in chunks, one process would be left with the builds, which come last.
 .PHONY: test
 test: bootstrap ## Run all tests and print the layer's coverage (PYTEST_ARGS="-k name" for some, without it)
 	@$(PYTHON) -m local.servers exec -- $(PYTHON) -m pytest -n 2 --dist worksteal $(or $(PYTEST_ARGS),--cov)

@@ -154,7 +154,8 @@ def draw_up(
             f"{kept_terms} loans made here have other terms in the file; ours stand. "
             f"Its amounts are {difference:+,} of ours."
         )
-    notes += notes_on_lookalikes(cursor, names["loans"])
+    if "loans" in files:
+        notes += notes_on_lookalikes(cursor, names["loans"])
     nameless, amount = _row(cursor, NAMELESS)
     if nameless:
         notes.append(f"{nameless} rejected loans ({amount:,}) name no customer: nobody can be put on hold for them.")

@@ -5,15 +5,17 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 
 import pytest
 from pymysql.cursors import Cursor
 
+from lending import wiring
 from lending.patience import Patience
 from lending.use_cases.tries import MAX_CONFLICTS
 from testkit.database import Database, connect
 from testkit.proxy import Action, Proxy
-from testkit.service import Answer
+from testkit.service import Answer, use_patience
 from tests.money.borrowers import APPLICATION, add_borrowers, loans_of
 from tests.money.conftest import CUSTOMER
 from tests.money.duplicates import SALARY_FOR_MANY
@@ -22,7 +24,7 @@ from tests.money.wire import statement
 
 BODY = {"customer_id": CUSTOMER} | APPLICATION
 
-LOCK_WAIT_SECONDS, SOCKET_TIMEOUT_SECONDS = Patience().lock_wait, Patience().database_reply
+LOCK_WAIT_SECONDS = Patience().lock_wait
 
 LOCK_CUSTOMER = "SELECT 1 FROM customers WHERE customer_id = %s FOR UPDATE"
 # Shared, so that the next can have them before the last has let go; keeps others' inserts out of the gap behind them.
@@ -46,7 +48,10 @@ def statements(proxy: Proxy) -> Counter[bytes]:
     return counts
 
 
-def test_a_client_that_waits_too_long_for_the_customer_is_asked_to_retry(client: Client, database: Database) -> None:
+def test_a_client_that_waits_too_long_for_the_customer_is_asked_to_retry(
+    client: Client, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_patience(monkeypatch, replace(wiring.patience, table_wait=0, lock_wait=1, database_reply=2))
     with connect(database.environment) as other, other.cursor() as cursor:
         other.begin()
         cursor.execute(LOCK_CUSTOMER, [CUSTOMER])
@@ -58,7 +63,7 @@ def test_a_client_that_waits_too_long_for_the_customer_is_asked_to_retry(client:
 
     assert (busy.status, busy.headers["retry-after"]) == (409, "1")
     assert busy.body["type"] == "/problems/request-in-progress"
-    assert LOCK_WAIT_SECONDS - 0.1 < waited_seconds < SOCKET_TIMEOUT_SECONDS
+    assert wiring.patience.lock_wait - 0.1 < waited_seconds < wiring.patience.database_reply
     assert (again.status, "idempotency-replayed" in again.headers) == (201, False)
     assert loans_of(database.connection, [CUSTOMER]) == {CUSTOMER: [again.body["loan_id"]]}
 
