@@ -5,6 +5,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 import redis
@@ -12,6 +13,7 @@ import redis
 from db.migrate import migrate
 from lending import wiring
 from lending.patience import Patience
+from local.sam.secrets_manager import start_secrets_manager
 from local.servers.mysql_server import start_mysql
 from local.servers.redis_server import start_redis
 from local.servers.server import Server
@@ -83,6 +85,20 @@ def redis_client(redis_server: Server) -> Iterator[redis.Redis]:
     """The test's own client to the same Redis, DB 1."""
     with redis.Redis(host=redis_server.host, port=redis_server.port, db=1) as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def session_aws(server_folder: Path) -> Iterator[Server]:
+    """What plays AWS for this process: Secrets Manager and S3."""
+    with start_secrets_manager(server_folder / "aws") as server:
+        yield server
+
+
+@pytest.fixture
+def aws(session_aws: Server) -> Server:
+    """The AWS of this process, empty."""
+    urlopen(f"http://{session_aws.host}:{session_aws.port}/moto-api/reset", b"").close()
+    return session_aws
 
 
 @pytest.fixture

@@ -3,14 +3,12 @@
 import gc
 import json
 from collections.abc import Iterator
-from urllib.request import urlopen
 
 import pytest
 
 from importer import uploads
 from lending import wiring
 from local.front.lambda_context import LambdaContext
-from local.sam.secrets_manager import start_secrets_manager
 from local.servers.server import Server
 from testkit.database import Database
 from testkit.s3 import FilesBucket, upload_event
@@ -21,19 +19,11 @@ CUSTOMERS, LOANS = "imports/May 2026/customers.csv", "imports/May 2026/loans.csv
 REPORT = "reports/May 2026/report.txt"
 
 
-@pytest.fixture(scope="module")
-def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """What plays S3."""
-    with start_secrets_manager(tmp_path_factory.mktemp("aws")) as server:
-        yield server
-
-
 @pytest.fixture
 def bucket(
     database: Database, redis_server: Server, aws: Server, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[FilesBucket]:
     """The bucket, and the function wired to it, to an empty database and to an empty Redis."""
-    urlopen(f"http://{aws.host}:{aws.port}/moto-api/reset", b"").close()  # it forgets everything
     files = FilesBucket(aws)
     with wired(database.environment | redis_server.environment | files.environment, monkeypatch):
         yield files

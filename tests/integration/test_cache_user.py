@@ -14,7 +14,7 @@ from functions.refresh_cache import app as refresh_cache
 from lending.adapters.keyspace import Keyspace
 from lending.patience import Patience
 from local.front.lambda_context import LambdaContext
-from local.sam.secrets_manager import put_login, start_secrets_manager
+from local.sam.secrets_manager import put_login
 from local.servers.redis_server import start_redis
 from local.servers.server import Server
 from testkit.database import Database
@@ -56,17 +56,16 @@ def administrator(guarded_redis: Server) -> Iterator["redis.Redis"]:
 
 @pytest.fixture
 def service(
-    tmp_path: Path, database: Database, guarded_redis: Server, monkeypatch: pytest.MonkeyPatch
+    aws: Server, database: Database, guarded_redis: Server, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Service]:
     """The handlers, logged in to the cache as its user."""
-    with start_secrets_manager(tmp_path / "secrets") as secrets:
-        put_login(secrets, CACHE_SECRET, USER, PASSWORD)
-        stores = database.environment | guarded_redis.environment | secrets.environment
-        use_patience(monkeypatch, Patience.relaxed())
-        with wired(
-            stores | {"REDIS_SECRET_ID": CACHE_SECRET, "SWEEP_SECONDS": "60", "REDIS_KEY_PREFIX": PREFIX}, monkeypatch
-        ):
-            yield Service()
+    put_login(aws, CACHE_SECRET, USER, PASSWORD)
+    stores = database.environment | guarded_redis.environment | aws.environment
+    use_patience(monkeypatch, Patience.relaxed())
+    with wired(
+        stores | {"REDIS_SECRET_ID": CACHE_SECRET, "SWEEP_SECONDS": "60", "REDIS_KEY_PREFIX": PREFIX}, monkeypatch
+    ):
+        yield Service()
 
 
 def test_it_may_do_all_that_the_service_does(

@@ -16,7 +16,7 @@ import pytest
 from db.migrate import migrate
 from lending import wiring
 from lending.patience import Patience
-from local.sam.secrets_manager import put_login, start_secrets_manager, with_secret
+from local.sam.secrets_manager import put_login, with_secret
 from local.servers.mysql_server import start_mysql
 from local.servers.server import Server
 from testkit.database import Database, connect
@@ -95,17 +95,16 @@ class Rotation:
 
 
 @pytest.fixture
-def rotation(tmp_path: Path) -> Iterator[Rotation]:
+def rotation(tmp_path: Path, aws: Server) -> Iterator[Rotation]:
     with (
         start_mysql(tmp_path / "mysql") as server,
-        start_secrets_manager(tmp_path / "secrets") as secrets,
         connect(server.environment) as connection,
     ):
         migrate(connection)
         database = Database(server.environment, connection)
         for customer_id in CUSTOMERS:
             database.add_customer(customer_id, ASHA, [a_loan()] * 3)
-        yield Rotation(server, secrets, database)
+        yield Rotation(server, aws, database)
 
 
 def test_a_rotation_under_load_costs_at_most_a_retry(rotation: Rotation, redis_server: Server, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from db import custom_resource, migrate
 from lending import wiring
 from local.front.lambda_context import LambdaContext
-from local.sam.secrets_manager import put_login, start_secrets_manager, with_secret
+from local.sam.secrets_manager import put_login, with_secret
 from local.servers.server import Server
 from testkit.cloudformation import CloudFormation, cloudformation_waits
 from testkit.database import Database, own_database
@@ -26,21 +26,15 @@ def cloudformation() -> Iterator[CloudFormation]:
         yield waiting
 
 
-@pytest.fixture(scope="module")
-def secrets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with start_secrets_manager(tmp_path_factory.mktemp("secrets")) as server:
-        yield server
-
-
 @pytest.fixture
 def empty_database(
-    mysql_environment: dict[str, str], secrets: Server, monkeypatch: pytest.MonkeyPatch
+    mysql_environment: dict[str, str], aws: Server, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Database]:
     """A database without a schema, with its login in a secret as in a stack; the functions are wired to it."""
     with own_database(mysql_environment, "deployed") as database:
         for name in ("DB_USER", "DB_PASSWORD"):
             monkeypatch.delenv(name, raising=False)
-        with wired(with_secret(database.environment, secrets, DB_SECRET), monkeypatch):
+        with wired(with_secret(database.environment, aws, DB_SECRET), monkeypatch):
             yield database
 
 
@@ -137,9 +131,9 @@ def test_a_new_stack_does_not_start_on_a_newer_schema(empty_database: Database, 
 
 
 def test_a_wrong_password_is_reported_without_being_shown(
-    empty_database: Database, cloudformation: CloudFormation, secrets: Server
+    empty_database: Database, cloudformation: CloudFormation, aws: Server
 ) -> None:
-    put_login(secrets, DB_SECRET, empty_database.environment["DB_USER"], "swordfish")
+    put_login(aws, DB_SECRET, empty_database.environment["DB_USER"], "swordfish")
 
     answer = cloudformation.request("Create")
 

@@ -14,7 +14,7 @@ from openpyxl import Workbook
 
 from db.migrate import migrate
 from local.sam.sample_events import CHECK_ELIGIBILITY, CREATE_LOAN, SAMPLE_EVENTS, SampleEvent
-from local.sam.secrets_manager import start_secrets_manager, with_secret
+from local.sam.secrets_manager import with_secret
 from local.servers.server import Server
 from testkit.cloudformation import cloudformation_waits
 from testkit.database import Database, own_database
@@ -95,16 +95,12 @@ def test_the_refresh_sweeps_what_a_loan_left_to_it(
 
 
 def test_a_deployment_makes_the_schema_and_the_functions_enter_by_the_same_secret(
-    build: Path, mysql_environment: dict[str, str], redis_server: Server, tmp_path: Path
+    build: Path, mysql_environment: dict[str, str], redis_server: Server, aws: Server
 ) -> None:
     check = next(sample.load() for sample in SAMPLE_EVENTS if sample.name == "check_eligibility_unknown_customer")
 
-    with (
-        own_database(mysql_environment, "deployed") as empty,
-        start_secrets_manager(tmp_path / "secrets") as secrets,
-        cloudformation_waits() as cloudformation,
-    ):
-        stores = with_secret(empty.environment | redis_server.environment, secrets, "lending/database")
+    with own_database(mysql_environment, "deployed") as empty, cloudformation_waits() as cloudformation:
+        stores = with_secret(empty.environment | redis_server.environment, aws, "lending/database")
         with Emulator(
             MIGRATE,
             local_environment(MIGRATE) | stores,
@@ -121,7 +117,7 @@ def test_a_deployment_makes_the_schema_and_the_functions_enter_by_the_same_secre
 
 
 def test_the_built_import_function_brings_a_customer_whom_the_built_api_then_answers(
-    build: Path, mysql_environment: dict[str, str], redis_server: Server, tmp_path: Path
+    build: Path, mysql_environment: dict[str, str], redis_server: Server, aws: Server
 ) -> None:
     """From a bucket, in every form that a lender keeps files in, to the report and the first decision."""
     check = next(sample.load() for sample in SAMPLE_EVENTS if sample.name == "check_eligibility")
@@ -132,10 +128,7 @@ def test_the_built_import_function_brings_a_customer_whom_the_built_api_then_ans
     sheet.append([BORROWER, "LN0001", 400000, 12, 35000.5, 12, date(2020, 1, 31), date(2021, 1, 31)])
     workbook.save(content)
 
-    with (
-        own_database(mysql_environment, "imported") as empty,
-        start_secrets_manager(tmp_path / "aws") as aws,
-    ):
+    with own_database(mysql_environment, "imported") as empty:
         migrate(empty.connection)
         bucket = FilesBucket(aws)
         stores = with_secret(empty.environment | redis_server.environment, aws, "lending/database")
