@@ -29,7 +29,7 @@ from testkit.proxy import Proxy
 
 ASKED, BORROWER, LOANS = 1, 2, 10
 DELAYS_MS = (100, 120, 140)
-TIMES = 15
+TIMES = 8
 """Each request meets each fault so often, in an environment of its own."""
 PROMISED_SECONDS = 0.25
 USER, PASSWORD = "lending", "swordfish"
