@@ -30,6 +30,7 @@ SELECT invalidation_id, customer_id, write_token, swept_at
  ORDER BY swept_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 """
 
+NEWEST = "SELECT COALESCE(MAX(invalidation_id), 0) FROM cache_invalidations"
 NOTE_SWEPT = "UPDATE cache_invalidations SET swept_at = CURRENT_TIMESTAMP WHERE invalidation_id IN %(ids)s"
 FORGET = "DELETE FROM cache_invalidations WHERE invalidation_id IN %(ids)s"
 
@@ -85,8 +86,11 @@ class MySQLOutbox(Outbox):
             "last_swept_at": self._position.last_swept_at,
         }
         with self._connection.transaction() as transaction:
+            ((newest,),) = transaction.execute(NEWEST, {}).fetchall() if start_over else ((0,),)
             rows = transaction.execute(NEVER_SWEPT, due).fetchall()
             if not rows:
+                # All up to the newest are swept, or locked, or not committed yet: the next batches need not look again.
+                self._position.last_id = max(self._position.last_id, newest)
                 rows = transaction.execute(SWEPT_ONCE, due).fetchall()
             if start_over:
                 taken = clock.seconds_since(self._position.since)
