@@ -297,10 +297,8 @@ BROKEN_RULES = (
     BrokenRule(
         "a sweep takes what was never swept first",
         OUTBOX,
-        "execute(NEVER_SWEPT, due).fetchall()\n            if not rows:\n"
-        "                rows = transaction.execute(SWEPT_ONCE, due)",
-        "execute(SWEPT_ONCE, due).fetchall()\n            if not rows:\n"
-        "                rows = transaction.execute(NEVER_SWEPT, due)",
+        "rows = transaction.execute(NEVER_SWEPT, due).fetchall()",
+        "rows = transaction.execute(SWEPT_ONCE, due).fetchall() or transaction.execute(NEVER_SWEPT, due).fetchall()",
         DOUBLES,
     ),
     BrokenRule(
