@@ -44,7 +44,7 @@ def fill_cache(stores: Stores, customer_ids: Sequence[int]) -> Table:
             for record in records:
                 pipeline.set(
                     wiring.keyspace().entry(record.customer_id),
-                    to_document(assess(record, today), wiring.keyspace().mark),
+                    to_document(assess(record, today, wiring.policy_of(today)), wiring.keyspace().mark),
                     ex=TTL_SECONDS,
                 )
             pipeline.execute()
@@ -126,7 +126,15 @@ def _sweep_twice(stores: Stores, rows: int) -> list[list[float]]:
 
     # The second pass comes right after the first.
     outbox = MySQLOutbox(wiring.database(), replace(wiring.patience, second_pass=-1))
-    refresh = CacheRefresh(outbox, wiring.loan_store(), wiring.bulk_score_cache(), wiring.today, seconds_left)
+    refresh = CacheRefresh(
+        outbox,
+        wiring.loan_store(),
+        wiring.bulk_score_cache(),
+        wiring.today,
+        wiring.day_in,
+        wiring.policy_of,
+        seconds_left,
+    )
     while refresh.report.swept < 2 * rows:
         refresh.sweep()
     tenth = rows // 10

@@ -24,6 +24,7 @@ def commands(keyspace: Keyspace) -> list[Command]:
         ("SADD", keyspace.expiring, NOBODY),
         ("SPOP", keyspace.expiring, 0),
         ("RANDOMKEY",),
+        ("SCAN", 0, "MATCH", entry, "COUNT", 1),
     ]
 
 

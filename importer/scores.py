@@ -21,6 +21,8 @@ def drop_void_scores(today: date) -> None:
         store=wiring.loan_store(),
         cache=wiring.bulk_score_cache(),
         today=lambda: today,
+        day_in=wiring.day_in,
+        policy_of=wiring.policy_of,
         seconds_left=lambda: math.inf,
     )
     try:

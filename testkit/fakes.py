@@ -9,8 +9,10 @@ from itertools import count
 from typing import Any, NamedTuple
 
 from lending.adapters.keyspace import Keyspace
+from lending.adapters.policy_files import FOLDER, read_policies
 from lending.domain.eligibility import Decision
 from lending.domain.loans import CreditRecord, LoanMade, LoanRequest
+from lending.domain.policy import Policy
 from lending.domain.scoring import CreditProfile
 from lending.errors import CustomerNotFoundError, StoreUnavailableError
 from lending.ports import MARKER, BypassReason, EarlierResult, Fill, Invalidation, LookUp, Reading
@@ -18,6 +20,9 @@ from lending.use_cases.cache_write import marker_of
 
 KEYSPACE = Keyspace(database=0, prefix="", mark="test")
 """Of doubles of Redis, which have one database."""
+
+POLICY = read_policies(FOLDER)[0].policy
+"""The first of the layer."""
 
 
 class Loan(NamedTuple):
@@ -166,11 +171,11 @@ class FakeScoreCache:
     away: bool = False
     _tokens: Iterator[int] = field(default_factory=lambda: count(1))
 
-    def look_up(self, customer_id: int, today: date) -> LookUp:
+    def look_up(self, customer_id: int, today: date, policy: Policy) -> LookUp:
         if self.away:
             return LookUp(None, bypass=BypassReason.UNAVAILABLE)
         held = self.held.get(customer_id)
-        if isinstance(held, CreditProfile) and held.as_of <= today <= held.valid_through:
+        if isinstance(held, CreditProfile) and held.policy == policy and held.as_of <= today <= held.valid_through:
             return LookUp(held)
         if isinstance(held, bytes):
             return LookUp(None)
@@ -178,11 +183,11 @@ class FakeScoreCache:
         self.held[customer_id] = lease
         return LookUp(None, lease=lease)
 
-    def peek(self, customer_id: int, today: date) -> LookUp:
+    def peek(self, customer_id: int, today: date, policy: Policy) -> LookUp:
         if self.away:
             return LookUp(None, bypass=BypassReason.UNAVAILABLE)
         held = self.held.get(customer_id)
-        valid = isinstance(held, CreditProfile) and held.as_of <= today <= held.valid_through
+        valid = isinstance(held, CreditProfile) and held.policy == policy and held.as_of <= today <= held.valid_through
         return LookUp(held if valid and isinstance(held, CreditProfile) else None)
 
     def fill(self, lease: bytes, profile: CreditProfile) -> Fill:

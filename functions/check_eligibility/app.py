@@ -20,6 +20,7 @@ def lambda_handler(call: Call) -> Response:
         store=wiring.loan_store,
         scores=wiring.score_cache(),
         today=today,
+        policy=wiring.policy_of(today),
         cache_use=call.cache_use,
     )
     call.note(decision_record(application, decision, profile, principal=caller.principal, today=today))

@@ -20,6 +20,7 @@ def lambda_handler(call: Call) -> Response:
         store=wiring.loan_store,
         scores=wiring.score_cache(),
         today=today,
+        policy=wiring.policy_of(today),
         cache_use=call.cache_use,
         milliseconds_left=call.milliseconds_left,
         pause=wiring.pause,

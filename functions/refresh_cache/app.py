@@ -18,6 +18,8 @@ def lambda_handler(_event: object, context: Any) -> dict[str, int]:
         store=wiring.loan_store(),
         cache=wiring.bulk_score_cache(),
         today=wiring.today,
+        day_in=wiring.day_in,
+        policy_of=wiring.policy_of,
         seconds_left=lambda: context.get_remaining_time_in_millis() / 1000,
     ).run(wiring.pause_between_sweeps)
     for mismatch in report.mismatches:

@@ -15,6 +15,7 @@ from lending.patience import Patience
 from lending.use_cases.cache_write import marker_of
 from local.servers.redis_server import start_redis
 from local.servers.server import Server
+from testkit.fakes import POLICY
 from testkit.proxy import HOST, Action, Proxy
 from testkit.service import TODAY
 
@@ -89,7 +90,7 @@ def test_where_the_database_number_is_refused_no_other_database_is_written_to(tm
     with start_redis(tmp_path, None, "--databases", "1") as server:
         cache = a_cache(server.environment, Patience.relaxed())
 
-        cache.look_up(1001, TODAY)
+        cache.look_up(1001, TODAY, POLICY)
         cache.begin_write(1001, MARKER)
 
         with redis.Redis(host=server.host, port=server.port) as client:

@@ -9,7 +9,7 @@ import redis
 
 from lending import wiring
 from testkit.database import Database
-from testkit.fakes import Customer, a_loan
+from testkit.fakes import POLICY, Customer, a_loan
 from testkit.service import Service
 
 ASHA = Customer(monthly_salary=Decimal(90000), approved_limit=Decimal(3000000))
@@ -66,7 +66,7 @@ def test_the_cached_document_explains_itself(service: Service, redis_client: red
     document = json.loads(redis_client.get("credit_score:1001") or b"")
 
     assert document == {
-        "v": 2,
+        "v": 3,
         "db": wiring.settings().db_mark,
         "customer_id": 1001,
         "credit_score": 48,
@@ -83,6 +83,7 @@ def test_the_cached_document_explains_itself(service: Service, redis_client: red
         "current_installments": "0.00",
         "as_of": "2024-06-15",
         "valid_through": "2024-12-31",
+        "policy": POLICY.hash,
     }
 
 

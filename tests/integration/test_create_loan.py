@@ -22,7 +22,7 @@ from lending.patience import Patience
 from lending.use_cases.cache_use import CacheUse
 from lending.use_cases.create_loan import LoanResult, create_loan
 from testkit.database import Database, connect
-from testkit.fakes import Customer, FakeScoreCache, a_loan
+from testkit.fakes import POLICY, Customer, FakeScoreCache, a_loan
 from testkit.service import TODAY, Service, use_patience
 
 SALARIED = Customer(monthly_salary=Decimal(90000), approved_limit=Decimal(3000000))
@@ -264,6 +264,7 @@ def lend(database: Database, request: LoanRequest, seconds: float = 10) -> LoanR
             store=lambda: MySQLLoanStore(connection, connection),
             scores=FakeScoreCache(away=True),
             today=TODAY,
+            policy=POLICY,
             cache_use=CacheUse(),
             milliseconds_left=lambda: int(1000 * (deadline - time.monotonic())),
             pause=time.sleep,

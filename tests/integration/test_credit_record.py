@@ -17,7 +17,7 @@ from lending.domain.scoring import assess
 from lending.errors import CustomerNotFoundError
 from lending.patience import Patience
 from testkit.database import Database
-from testkit.fakes import Customer, Loan, a_loan, credit_record
+from testkit.fakes import POLICY, Customer, Loan, a_loan, credit_record
 
 REQUEST = LoanRequest(LoanApplication(1001, Decimal(1), Decimal(1), 1), "r1", b"k1")
 ASHA = Customer(monthly_salary=Decimal("90000.00"), approved_limit=Decimal("3000000.00"))
@@ -109,7 +109,7 @@ def test_a_customer_without_loans_has_a_record_of_zeros(store: MySQLLoanStore, d
     record, _ = store.credit_record(1001, today)
 
     assert record == credit_record(1001, ASHA, [], today)
-    assert assess(record, today).credit_score == 0
+    assert assess(record, today, POLICY).credit_score == 0
 
 
 def test_the_largest_amounts_add_up(store: MySQLLoanStore, database: Database) -> None:

@@ -19,7 +19,7 @@ from lending.domain.eligibility import decide
 from lending.domain.loans import CreditRecord, LoanApplication
 from lending.domain.scoring import assess
 from testkit.database import Database
-from testkit.fakes import Customer, Loan, a_loan
+from testkit.fakes import POLICY, Customer, Loan, a_loan
 from testkit.service import TODAY, Service
 
 REQUESTS = int(os.environ.get("RECORDS", "400"))
@@ -50,7 +50,7 @@ def decided_again(record: Mapping[str, Any]) -> dict[str, object]:
         record["tenure"],
         None if highest_rate is None else Decimal(highest_rate),
     )
-    profile = assess(credit_record, today)
+    profile = assess(credit_record, today, POLICY)
     return decision_record(
         application, decide(application, profile), profile, principal=record["principal"], today=today
     )

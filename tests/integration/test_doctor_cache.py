@@ -21,8 +21,8 @@ from local.servers.server import Server
 from testkit.certificates import CERTIFIED_HOST, Authority
 from testkit.clock import WoundClock
 from testkit.database import Database
-from testkit.fakes import Customer, a_loan
-from testkit.service import Service, wired
+from testkit.fakes import POLICY, Customer, a_loan
+from testkit.service import TODAY, Service, wired
 
 NO_DATABASE = {"DB_HOST": "127.0.0.1", "DB_NAME": "none", "DB_USER": "none"}
 KEYSPACE = Keyspace(1, "", "mark")
@@ -193,7 +193,7 @@ def test_a_user_who_may_do_no_more_than_needed_is_tried_for_real(
 
     findings = examined(guarded.environment, monkeypatch)
 
-    assert findings["commands"] == (Verdict.OK, "all 10 are allowed, each sent, for customer 0", "")
+    assert findings["commands"] == (Verdict.OK, "all 11 are allowed, each sent, for customer 0", "")
     unknown = {check for check, finding in findings.items() if finding.verdict is Verdict.UNKNOWN}
     assert unknown == {"version", "role", "cluster mode", "memory", "clock"}
 
@@ -261,6 +261,7 @@ def test_the_list_of_commands_is_what_the_service_sends(
     redis_client.expire("credit_score:1001", 60)  # so that the next hit notes it for renewal
     service.check(1001)
     refresh_cache.lambda_handler({}, LambdaContext("refresh", timeout_seconds=50))
+    wiring.bulk_score_cache().unready(0, 1, TODAY, POLICY)  # as it is looked for before a policy begins
     service.create(1001)
     service.create(1001, loan_amount=9_999_999_999)
 

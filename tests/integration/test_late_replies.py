@@ -29,7 +29,7 @@ from local.servers.redis_server import start_redis
 from local.servers.server import Server, ServerError, free_port
 from testkit.certificates import Authority
 from testkit.database import Database
-from testkit.fakes import Customer, a_loan
+from testkit.fakes import POLICY, Customer, a_loan
 from testkit.proxy import HOST, Proxy
 from testkit.service import TODAY
 
@@ -115,6 +115,7 @@ class Environment:
             store=self._store,
             scores=self._scores(),
             today=TODAY,
+            policy=POLICY,
             cache_use=use,
         )
         return Seen(use.outcome, checked.decision.credit_score, time.monotonic() - started_at)
@@ -127,6 +128,7 @@ class Environment:
             store=self._store,
             scores=self._scores(),
             today=TODAY,
+            policy=POLICY,
             cache_use=use,
             milliseconds_left=lambda: int(1000 * (started_at + FUNCTION_SECONDS - time.monotonic())),
             pause=time.sleep,

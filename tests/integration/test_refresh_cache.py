@@ -19,7 +19,7 @@ from lending.ports import InvalidationBatch, Outbox
 from local.front.lambda_context import LambdaContext
 from testkit.clock import WoundClock
 from testkit.database import Database, connect
-from testkit.fakes import Customer, a_loan
+from testkit.fakes import POLICY, Customer, a_loan
 from testkit.service import TODAY, Service, use_patience
 
 SALARIED = Customer(monthly_salary=Decimal(90000), approved_limit=Decimal(3000000))
@@ -281,7 +281,7 @@ def test_an_inspection_leaves_alone_what_has_come_since_it_looked(
     """A marker or lease that it dropped would let a reader fill a score from before a loan."""
     service.check(asha)
     cache = wiring.bulk_score_cache()
-    seen = cache.sample(50, TODAY)
+    seen = cache.sample(50, TODAY, POLICY)
     redis_client.set("credit_score:1001", since)
 
     assert len(seen) == 1

@@ -11,7 +11,7 @@ from lending.domain.loans import LoanApplication, LoanRequest
 from lending.domain.scoring import assess
 from lending.ports import EarlierResult
 from testkit.database import Database
-from testkit.fakes import Customer, a_loan
+from testkit.fakes import POLICY, Customer, a_loan
 from testkit.service import TODAY, Service
 
 ASHA = 1001
@@ -40,7 +40,7 @@ def test_a_decision_is_kept_to_the_last_digit(application: LoanApplication) -> N
     request = LoanRequest(application, "r1", KEY)
     with wiring.loan_store().transaction(ASHA) as transaction:
         _, record = transaction.read(request, TODAY)
-        decision = decide(application, assess(record, TODAY))
+        decision = decide(application, assess(record, TODAY, POLICY))
         loan = transaction.add_loan(request, decision, TODAY, date(2025, 6, 15)) if decision.approved else None
         if loan is None:
             transaction.add_decline(request, decision)
@@ -62,7 +62,7 @@ def test_what_was_decided_before_answers_were_kept_says_so(database: Database) -
 
     assert earlier is not None
     assert earlier.application == APPLICATION
-    assert earlier.decision[-3:] == (None, None, None)
+    assert earlier.decision[4:] == (None, None, None, POLICY.weights)
     assert earlier.decision.monthly_installment == Decimal("8884.88")
 
 

@@ -13,7 +13,7 @@ import pytest
 from lending.domain.eligibility import Decision, ReasonCode, decide
 from lending.domain.installment import monthly_installment
 from lending.domain.loans import LoanApplication, end_of_tenure
-from lending.domain.pricing import SLABS, slab_for
+from lending.domain.pricing import slab_for
 from lending.domain.scoring import CreditProfile, assess
 from local.sample_data import load_if_empty, loading, sample_portfolio
 from local.sample_data.__main__ import write_csv
@@ -21,6 +21,7 @@ from local.sample_data.characters import characters
 from local.sample_data.records import CustomerWithLoans
 from testkit import fakes
 from testkit.database import Database
+from testkit.fakes import POLICY
 
 ODD_DAYS = [date(2026, 11, 23), date(2027, 1, 1), date(2027, 12, 31), date(2028, 2, 29), date(2031, 3, 31)]
 
@@ -33,7 +34,7 @@ def profile_of(customer_with_loans: CustomerWithLoans, today: date) -> CreditPro
     customer, loans = customer_with_loans
     terms = fakes.Customer(customer.monthly_salary, customer.approved_limit)
     history = [fakes.Loan(*(getattr(loan, field) for field in fakes.Loan._fields)) for loan in loans]
-    return assess(fakes.credit_record(customer.customer_id, terms, history, today), today)
+    return assess(fakes.credit_record(customer.customer_id, terms, history, today), today, POLICY)
 
 
 def decision_on(profile: CreditProfile, *, interest_rate: str = "8") -> Decision:
@@ -80,10 +81,10 @@ def test_one_character_can_just_afford_twelve_percent() -> None:
 def test_every_slab_and_every_reason_is_well_inhabited(today: date) -> None:
     profiles = [profile_of(each, today) for each in sample_portfolio(today)]
 
-    slabs = Counter(slab_for(profile.credit_score) for profile in profiles)
+    slabs = Counter(slab_for(profile.credit_score, POLICY.slabs) for profile in profiles)
     reasons = Counter(reason for profile in profiles for reason in decision_on(profile).reason_codes)
     assert len(profiles) == 1000
-    assert all(slabs[slab] >= 100 for slab in (*SLABS, None))
+    assert all(slabs[slab] >= 100 for slab in (*POLICY.slabs, None))
     # Nobody of the sample is on hold, and no application names a highest rate.
     others = set(ReasonCode) - {ReasonCode.CUSTOMER_ON_HOLD, ReasonCode.RATE_OVER_HIGHEST}
     assert all(reasons[reason] >= 20 for reason in others)

@@ -96,9 +96,9 @@ BROKEN_RULES = (
     BrokenRule(
         "the lease is taken before the read",
         CHECK,
-        "    found = scores.look_up(application.customer_id, today)\n",
-        "    early = assess(store().credit_record(application.customer_id, today).record, today)\n"
-        "    found = scores.look_up(application.customer_id, today)\n"
+        "    found = scores.look_up(application.customer_id, today, policy)\n",
+        "    early = assess(store().credit_record(application.customer_id, today).record, today, policy)\n"
+        "    found = scores.look_up(application.customer_id, today, policy)\n"
         "    if found.lease is not None:\n"
         "        scores.fill(found.lease, early)\n",
         INTERLEAVINGS,
@@ -343,7 +343,7 @@ BROKEN_RULES = (
     BrokenRule(
         "what is renewed was read after it was seen",
         BULK,
-        "script(SET_IF_SAME, new.customer_id, seen.text, to_document(new, mark), TTL_SECONDS)",
+        "script(SET_IF_SAME, new.customer_id, seen, to_document(new, mark, following), TTL_SECONDS)",
         '("SET", self._keyspace.entry(new.customer_id), to_document(new, mark), "EX", TTL_SECONDS)',
         INTERLEAVINGS,
     ),

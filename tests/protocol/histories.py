@@ -33,7 +33,7 @@ from local.servers.redis_server import start_redis
 from local.servers.server import Server, ServerError
 from testkit.database import Database, connect, name_for, own_database
 from testkit.environments import Environment, EnvironmentKilledError
-from testkit.fakes import KEYSPACE, a_loan
+from testkit.fakes import KEYSPACE, POLICY, a_loan
 from testkit.proxy import HOST as PROXY_HOST
 from testkit.proxy import Action, Proxy
 from tests.protocol.interleavings import BEHIND, EMIS_AFTER_CHANGE, RICH, TODAY, Behind
@@ -288,7 +288,7 @@ class Lane:
         if fault is Fault.LATE:
             time.sleep(LATE_SECONDS[1])  # at rest means that nothing is under way
         accused = 0 if self._naive else self._come_to_rest(customer_id)
-        entry = from_document(self._cache.entry(customer_id), customer_id, TODAY, self._mark)
+        entry = from_document(self._cache.entry(customer_id), customer_id, TODAY, POLICY, self._mark)
         left = None if entry is None else BEHIND[entry.credit_score]
         ((loans,),) = self._database.execute("SELECT COUNT(*) FROM loans WHERE customer_id = %s", (customer_id,))
         writes = [s for s in seen[:writers] if s]

@@ -31,6 +31,7 @@ from lending.adapters.redis_bulk_scores import RedisBulkScoreCache
 from lending.adapters.redis_scores import RedisScoreCache
 from lending.adapters.score_document import from_document
 from lending.domain.loans import LoanApplication, LoanRequest
+from lending.domain.policy import Policy
 from lending.domain.scoring import assess
 from lending.errors import LendingError
 from lending.ports import CacheAwayError, CachedProfile, ScoreCache
@@ -38,7 +39,7 @@ from lending.use_cases.cache_use import CacheUse
 from lending.use_cases.check_eligibility import check_eligibility
 from lending.use_cases.create_loan import create_loan
 from lending.use_cases.refresh_cache import CacheRefresh
-from testkit.fakes import KEYSPACE, Customer, Loan, a_loan, credit_record
+from testkit.fakes import KEYSPACE, POLICY, Customer, Loan, a_loan, credit_record
 from tests.protocol.doubles import (
     AGES,
     PATIENCE,
@@ -97,7 +98,7 @@ def _score_of(loans: int, changes: int) -> int:
     """Return the customer's score after this many loans of APPLICATION, and changes by another system."""
     new = a_loan(emis_paid_on_time=0, start_date=TODAY, end_date=date(2025, 6, 15), status="APPROVED")
     record = credit_record(CUSTOMER_ID, RICH, [_first_loan(changes), *[new] * loans], TODAY)
-    return assess(record, TODAY).credit_score
+    return assess(record, TODAY, POLICY).credit_score
 
 
 def _first_loan(changes: int) -> Loan:
@@ -124,8 +125,8 @@ class Killed(BaseException):
 class BulkCacheOfOne(RedisBulkScoreCache):
     """The cache in bulk, of a cache with one customer, whom it need not look for."""
 
-    def sample(self, limit: int, today: date) -> list[CachedProfile]:
-        return self.entries([CUSTOMER_ID], today)
+    def sample(self, limit: int, today: date, policy: Policy) -> list[CachedProfile]:
+        return self.entries([CUSTOMER_ID], today, policy)
 
 
 class Actor(Pace):
@@ -240,8 +241,8 @@ class Run:
         seen = self._check(self._scene.protocol(last), SteppedStore(self.store, AtOnce()))
         stale = BEHIND[seen].loans < len(self.answered) or any(actor.is_stale for actor in self._actors)
         self._come_to_rest()
-        entry = from_document(self.redis.values.get(KEY, b""), CUSTOMER_ID, TODAY, KEYSPACE.mark)
-        true = assess(self.store.credit_record(CUSTOMER_ID, TODAY).record, TODAY)
+        entry = from_document(self.redis.values.get(KEY, b""), CUSTOMER_ID, TODAY, POLICY, KEYSPACE.mark)
+        true = assess(self.store.credit_record(CUSTOMER_ID, TODAY).record, TODAY, POLICY)
         broken = {"S2": entry is not None and entry != true}
         if Fault.REDIS_FAILOVER not in self._happened:
             broken |= {"S1": stale, "S3": self.accused}
@@ -313,6 +314,7 @@ class Run:
             store=lambda: actor.store,
             scores=self._scene.protocol(actor.connection),
             today=TODAY,
+            policy=POLICY,
             cache_use=CacheUse(),
             milliseconds_left=lambda: 100 if in_haste and actor.has_committed else round(5000 * AGES),
             pause=lambda seconds: self._pause(actor, seconds),
@@ -356,10 +358,14 @@ class Run:
 
     def _refresh(self, connection: SteppedConnection, store: SteppedStore, pace: Pace) -> CacheRefresh:
         cache = BulkCacheOfOne(connection, KEYSPACE, PATIENCE)
-        return CacheRefresh(OutboxDouble(self.store, pace), store, cache, lambda: TODAY, lambda: 60)
+        return CacheRefresh(
+            OutboxDouble(self.store, pace), store, cache, lambda: TODAY, lambda _: TODAY, lambda _: POLICY, lambda: 60
+        )
 
     def _check(self, scores: ScoreCache, store: SteppedStore) -> int:
-        checked = check_eligibility(APPLICATION, store=lambda: store, scores=scores, today=TODAY, cache_use=CacheUse())
+        checked = check_eligibility(
+            APPLICATION, store=lambda: store, scores=scores, today=TODAY, policy=POLICY, cache_use=CacheUse()
+        )
         return checked.decision.credit_score
 
 

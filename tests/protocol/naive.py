@@ -7,6 +7,7 @@ from lending.adapters.keyspace import Keyspace
 from lending.adapters.redis_connection import RedisConnection, Wait
 from lending.adapters.redis_scores import TTL_SECONDS
 from lending.adapters.score_document import from_document, to_document
+from lending.domain.policy import Policy
 from lending.domain.scoring import CreditProfile
 from lending.patience import Patience
 from lending.ports import BypassReason, CacheAwayError, Fill, LookUp, ScoreCache
@@ -20,16 +21,16 @@ class NaiveScoreCache(ScoreCache):
         self._keyspace = keyspace
         self._wait = Wait(total=patience.cache_total, reply=patience.cache_reply)
 
-    def look_up(self, customer_id: int, today: date) -> LookUp:
-        found = self.peek(customer_id, today)
+    def look_up(self, customer_id: int, today: date, policy: Policy) -> LookUp:
+        found = self.peek(customer_id, today, policy)
         return found if found.profile or found.bypass else LookUp(None, lease=b"anybody")
 
-    def peek(self, customer_id: int, today: date) -> LookUp:
+    def peek(self, customer_id: int, today: date, policy: Policy) -> LookUp:
         try:
             held = self._connection.ask("GET", self._keyspace.entry(customer_id), wait=self._wait)
         except CacheAwayError:
             return LookUp(None, bypass=BypassReason.UNAVAILABLE)
-        return LookUp(from_document(held or b"", customer_id, today, self._keyspace.mark))
+        return LookUp(from_document(held or b"", customer_id, today, policy, self._keyspace.mark))
 
     def fill(self, lease: bytes, profile: CreditProfile) -> Fill:
         document = to_document(profile, self._keyspace.mark)

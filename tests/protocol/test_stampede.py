@@ -23,7 +23,7 @@ from lending.use_cases.check_eligibility import check_eligibility
 from local.servers.mysql_server import start_mysql
 from local.servers.server import Server
 from testkit.database import Database, connect
-from testkit.fakes import KEYSPACE, Customer, a_loan
+from testkit.fakes import KEYSPACE, POLICY, Customer, a_loan
 from testkit.service import TODAY
 
 PATIENT = Patience.relaxed()
@@ -79,6 +79,7 @@ def check_all_at_once(
                     store=lambda: MySQLLoanStore(mysql, mysql),
                     scores=RedisScoreCache(cache, KEYSPACE, PATIENT),
                     today=TODAY,
+                    policy=POLICY,
                     cache_use=use,
                 )
                 return Checked(customer_id, checked.decision.credit_score, use)

@@ -67,9 +67,10 @@ def test_the_shortest_tenure_is_approved_and_a_month_less_is_not(
         assert not approved(room, amount, asked, floor, min(other, shortest - 1))
 
 
-def test_half_the_salary_is_rounded_down_to_the_cent() -> None:
-    assert room_for_installments(Decimal("100.01"), Decimal("20.00")) == Decimal("30.00")
-    assert room_for_installments(Decimal("100.00"), Decimal("60.01")) == Decimal("-10.01")
+def test_a_share_of_the_salary_is_rounded_down_to_the_cent() -> None:
+    assert room_for_installments(Decimal("100.01"), Decimal(50), Decimal("20.00")) == Decimal("30.00")
+    assert room_for_installments(Decimal("100.00"), Decimal(50), Decimal("60.01")) == Decimal("-10.01")
+    assert room_for_installments(Decimal("100.01"), Decimal("33.33"), Decimal(0)) == Decimal("33.33")
 
 
 @pytest.mark.parametrize("about", [1, 2, 11, 12, 13, 20, MAX_TENURE])

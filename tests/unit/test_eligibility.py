@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from lending.domain.eligibility import ReasonCode, decide
 from lending.domain.loans import LoanApplication
 from lending.domain.scoring import CreditProfile, ScoreComponents
+from testkit.fakes import POLICY
 
 HUNDRED_THOUSAND = LoanApplication(1001, Decimal(100000), Decimal(12), 12)  # 8884.88 a month
 
@@ -31,6 +32,7 @@ def a_profile(**fields: Any) -> CreditProfile:
         current_installments=Decimal(0),
         as_of=date(2024, 6, 15),
         valid_through=date(2024, 12, 31),
+        policy=POLICY,
     )
     return good._replace(**fields)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from lending.domain.policy import Policy
 from lending.domain.scoring import CreditProfile, assess
 from lending.errors import StoreUnavailableError
 from lending.ports import (
@@ -20,9 +21,10 @@ from lending.ports import (
     Invalidation,
     InvalidationBatch,
     Outbox,
+    Renewal,
 )
 from lending.use_cases.refresh_cache import BATCH, SAMPLE, CacheRefresh, RefreshReport
-from testkit.fakes import Customer, FakeLoanStore, a_loan, credit_record
+from testkit.fakes import POLICY, Customer, FakeLoanStore, a_loan, credit_record
 
 TODAY = date(2024, 6, 15)
 ASHA, RAVI, GONE = 1001, 1002, 4242
@@ -87,16 +89,20 @@ class FakeBulkScoreCache(BulkScoreCache):
         popped, self.expiring = self.expiring[:limit], self.expiring[limit:]
         return popped
 
-    def entries(self, customer_ids: Sequence[int], today: date) -> list[CachedProfile]:
+    def entries(self, customer_ids: Sequence[int], today: date, policy: Policy) -> list[CachedProfile]:
         self.steps.append(len(customer_ids))
         seen = [self.held[customer_id] for customer_id in customer_ids if customer_id in self.held]
         return [CachedProfile(profile, b"") for profile in seen if profile.as_of <= today <= profile.valid_through]
 
-    def sample(self, limit: int, today: date) -> list[CachedProfile]:
-        return self.entries(list(self.held)[:limit], today)
+    def sample(self, limit: int, today: date, policy: Policy) -> list[CachedProfile]:
+        return self.entries(list(self.held)[:limit], today, policy)
 
-    def replace(self, renewals: Sequence[tuple[CachedProfile, CreditProfile]]) -> int:
-        done = [new for _, new in renewals if new.customer_id not in self.changed]
+    def unready(self, place: int, limit: int, day: date, policy: Policy) -> tuple[int, dict[int, bytes]]:
+        ready = {entry.profile.customer_id for entry in self.entries(list(self.held), day, policy)}
+        return 0, {customer_id: b"" for customer_id in self.held if customer_id not in ready}
+
+    def replace(self, renewals: Sequence[Renewal]) -> int:
+        done = [new.profile for new in renewals if new.profile.customer_id not in self.changed]
         self.held.update({profile.customer_id: profile for profile in done})
         return len(done)
 
@@ -135,13 +141,15 @@ def refreshed(
 ) -> RefreshReport:
     """Run with so many sweeps, a second apart, of which none passes here."""
     pauses = iter([True] * (sweeps - 1))
-    return CacheRefresh(outbox, store, cache, lambda: TODAY, lambda: seconds_left).run(lambda _: next(pauses, False))
+    return CacheRefresh(
+        outbox, store, cache, lambda: TODAY, lambda _: TODAY, lambda _: POLICY, lambda: seconds_left
+    ).run(lambda _: next(pauses, False))
 
 
 def fresh(store: FakeLoanStore, customer_id: int, /, **fields: Any) -> CreditProfile:
     """Return the profile that the store comes to, but for what `fields` say."""
     record = credit_record(customer_id, store.customers[customer_id], store.loans[customer_id], TODAY)
-    return assess(record, TODAY)._replace(**fields)
+    return assess(record, TODAY, POLICY)._replace(**fields)
 
 
 def invalidations(number: int) -> list[Invalidation]:
@@ -208,7 +216,7 @@ def test_the_next_sweep_may_be_waited_for_while_ten_seconds_are_left(
         waits.append(most_seconds)
         return len(waits) == 1
 
-    CacheRefresh(outbox, store, cache, lambda: TODAY, lambda: 55).run(wait_once)
+    CacheRefresh(outbox, store, cache, lambda: TODAY, lambda _: TODAY, lambda _: POLICY, lambda: 55).run(wait_once)
 
     assert waits == [45, 45]
 
@@ -268,7 +276,7 @@ def test_entries_are_renewed_batch_by_batch_and_all_by_the_end(
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"credit_score": 99}, {"monthly_salary": Decimal(1)}, {"valid_through": TODAY}],
+    [{"credit_score": 99}, {"monthly_salary": Decimal(1)}, {"valid_through": date(2025, 1, 1)}],
 )
 def test_an_entry_that_is_not_what_the_store_says_is_dropped_and_reported(
     outbox: FakeOutbox, store: FakeLoanStore, cache: FakeBulkScoreCache, wrong: dict[str, Any]
@@ -340,7 +348,9 @@ def test_a_step_that_failed_and_then_succeeded_is_no_failure(
         cache.away, was_away = False, cache.away
         return was_away
 
-    report = CacheRefresh(outbox, store, cache, lambda: TODAY, lambda: 60).run(come_back)
+    report = CacheRefresh(outbox, store, cache, lambda: TODAY, lambda _: TODAY, lambda _: POLICY, lambda: 60).run(
+        come_back
+    )
 
     assert (report.swept, report.failures) == (3, {})
 

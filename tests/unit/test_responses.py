@@ -36,10 +36,11 @@ from lending.request_errors import (
 from lending.responses import PROBLEMS, Response, cache_status, render_eligibility, render_error, render_loan
 from lending.use_cases.cache_use import CacheOutcome, CacheUse
 from lending.use_cases.create_loan import LoanResult
+from testkit.fakes import POLICY
 
 APPLICATION = LoanApplication(1001, Decimal(100000), Decimal("8.5"), 12)
 POINTS = ScoreComponents(Decimal("30.00"), Decimal("6.00"), Decimal("0.00"), Decimal("9.00"))
-APPROVED = Decision(45, Decimal(12), Decimal("8884.88"), (), POINTS, Decimal("168824.00"), 6)
+APPROVED = Decision(45, Decimal(12), Decimal("8884.88"), (), POINTS, Decimal("168824.00"), 6, POLICY.weights)
 DECLINED = Decision(
     0,
     Decimal("8.5"),
@@ -48,6 +49,7 @@ DECLINED = Decision(
     POINTS,
     Decimal(0),
     None,
+    POLICY.weights,
 )
 
 HEADERS = {"content-type": "application/json", "cache-control": "no-store"}
@@ -132,7 +134,7 @@ def test_reasons_keep_their_order() -> None:
 def test_numbers_have_two_decimals_and_are_exact(asked: Decimal, corrected: Decimal, installment: Decimal) -> None:
     """No float on the way: 0.1 + 0.2 is 0.30, and a large amount keeps its cents."""
     application = LoanApplication(1001, Decimal(1), asked, 12)
-    decision = Decision(45, corrected, installment, (), POINTS, Decimal("168824.00"), 6)
+    decision = Decision(45, corrected, installment, (), POINTS, Decimal("168824.00"), 6, POLICY.weights)
 
     for response in (
         render_eligibility(application, decision),

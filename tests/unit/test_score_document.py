@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lending.adapters.score_document import MAX_LENGTH, from_document, to_document
+from lending.adapters.score_document import MAX_LENGTH, from_document, is_document, to_document
 from lending.domain.eligibility import decide
 from lending.domain.loans import LoanApplication
 from lending.domain.scoring import CreditProfile, ScoreComponents
+from testkit.fakes import POLICY
 
 TODAY = date(2024, 6, 15)
 MARK = "1a2b3c4d"
@@ -32,6 +33,7 @@ PROFILE = CreditProfile(
     current_installments=Decimal("8884.88"),
     as_of=TODAY,
     valid_through=date(2024, 12, 31),
+    policy=POLICY,
 )
 DOCUMENT = to_document(PROFILE, MARK).encode()
 FIELDS: dict[str, Any] = json.loads(DOCUMENT)
@@ -66,6 +68,7 @@ def profiles(draw: st.DrawFn) -> CreditProfile:
         current_installments=draw(amounts),
         as_of=as_of,
         valid_through=draw(st.dates(as_of, date(2099, 12, 31))),
+        policy=POLICY,
     )
 
 
@@ -74,10 +77,37 @@ def test_what_is_read_is_what_was_written(profile: CreditProfile, data: st.DataO
     today = data.draw(st.dates(profile.as_of, profile.valid_through))
     document = to_document(profile, MARK)
 
-    read = from_document(document.encode(), profile.customer_id, today, MARK)
+    read = from_document(document.encode(), profile.customer_id, today, POLICY, MARK)
 
     assert read == profile
     assert to_document(read, MARK) == document, "down to the last zero"
+
+
+OTHER = POLICY._replace(hash="0f" * 16)
+
+
+def test_another_policys_document_is_a_miss() -> None:
+    assert from_document(DOCUMENT, 1001, TODAY, OTHER, MARK) is None
+    assert from_document(with_fields(next=None), 1001, TODAY, OTHER, MARK) is None
+    assert from_document(with_fields(next=FIELDS), 1001, TODAY, OTHER, MARK) is None
+
+
+def test_before_a_policy_begins_a_document_holds_the_profiles_of_both() -> None:
+    then = PROFILE._replace(credit_score=51, as_of=TODAY + timedelta(days=1), policy=OTHER)
+    text = to_document(PROFILE, MARK, then).encode()
+
+    assert from_document(text, 1001, TODAY, POLICY, MARK) == PROFILE
+    assert from_document(text, 1001, then.as_of, OTHER, MARK) == then
+    assert from_document(text, 1001, TODAY, OTHER, MARK) is None, "not before its day"
+    assert from_document(text, 1001, then.as_of, OTHER, "another") is None
+    assert from_document(text, 1002, then.as_of, OTHER, MARK) is None
+    assert len(text) < MAX_LENGTH
+
+
+def test_a_document_is_told_by_its_schema_and_database() -> None:
+    assert is_document(DOCUMENT, MARK)
+    assert not is_document(DOCUMENT, MARK[:-1])
+    assert not is_document(DOCUMENT.replace(b'"v":3', b'"v":2'), MARK)
 
 
 @given(profiles())
@@ -90,17 +120,17 @@ def test_a_document_is_json_that_keeps_well_within_the_length_limit(profile: Cre
 
 def test_the_document_as_it_is_written_is_read() -> None:
     """Where the tests below get None, it is for what they changed."""
-    assert from_document(with_fields(), 1001, TODAY, MARK) == PROFILE
+    assert from_document(with_fields(), 1001, TODAY, POLICY, MARK) == PROFILE
 
 
-@pytest.mark.parametrize("version", [0, 1, 3, "2", None, [2]])
+@pytest.mark.parametrize("version", [0, 1, 2, "3", None, [3]])
 def test_another_schema_is_a_miss(version: Any) -> None:
-    assert from_document(with_fields(v=version), 1001, TODAY, MARK) is None
+    assert from_document(with_fields(v=version), 1001, TODAY, POLICY, MARK) is None
 
 
 @pytest.mark.parametrize("customer_id", [1002, 0, -1001, "1001", None])
 def test_another_customers_document_is_a_miss(customer_id: Any) -> None:
-    assert from_document(with_fields(customer_id=customer_id), 1001, TODAY, MARK) is None
+    assert from_document(with_fields(customer_id=customer_id), 1001, TODAY, POLICY, MARK) is None
 
 
 @pytest.mark.parametrize(
@@ -114,11 +144,11 @@ def test_another_customers_document_is_a_miss(customer_id: Any) -> None:
 )
 def test_a_document_is_read_from_its_first_to_its_last_day(today: date, *, read: bool) -> None:
     """A clock set back must not find what it could not have computed."""
-    assert (from_document(DOCUMENT, 1001, today, MARK) is not None) == read
+    assert (from_document(DOCUMENT, 1001, today, POLICY, MARK) is not None) == read
 
 
 def test_a_document_truncated_anywhere_is_a_miss() -> None:
-    read = [from_document(DOCUMENT[:length], 1001, TODAY, MARK) for length in range(len(DOCUMENT))]
+    read = [from_document(DOCUMENT[:length], 1001, TODAY, POLICY, MARK) for length in range(len(DOCUMENT))]
 
     assert set(read) == {None}
 
@@ -127,28 +157,28 @@ def test_a_document_truncated_anywhere_is_a_miss() -> None:
 def test_a_document_that_lacks_a_field_is_a_miss(name: str) -> None:
     fields = {other: value for other, value in FIELDS.items() if other != name}
 
-    assert from_document(json.dumps(fields).encode(), 1001, TODAY, MARK) is None
+    assert from_document(json.dumps(fields).encode(), 1001, TODAY, POLICY, MARK) is None
 
 
 @pytest.mark.parametrize("name", FIELDS["components"])
 def test_a_document_that_lacks_a_component_is_a_miss(name: str) -> None:
     components = {other: value for other, value in FIELDS["components"].items() if other != name}
 
-    assert from_document(with_fields(components=components), 1001, TODAY, MARK) is None
+    assert from_document(with_fields(components=components), 1001, TODAY, POLICY, MARK) is None
 
 
 def test_a_huge_document_is_a_miss_without_being_parsed() -> None:
     padding = b" " * (MAX_LENGTH - len(DOCUMENT))
 
-    assert from_document(DOCUMENT + padding, 1001, TODAY, MARK) == PROFILE
-    assert from_document(DOCUMENT + padding + b" ", 1001, TODAY, MARK) is None
+    assert from_document(DOCUMENT + padding, 1001, TODAY, POLICY, MARK) == PROFILE
+    assert from_document(DOCUMENT + padding + b" ", 1001, TODAY, POLICY, MARK) is None
 
 
 @pytest.mark.parametrize(
     "text", [b"", b"\xff\xfe", b"\x00", b"[" * MAX_LENGTH, b'{"v":' * 300, b"1" * MAX_LENGTH, b"NaN"]
 )
 def test_garbage_is_a_miss(text: bytes) -> None:
-    assert from_document(text, 1001, TODAY, MARK) is None
+    assert from_document(text, 1001, TODAY, POLICY, MARK) is None
 
 
 @pytest.mark.parametrize(
@@ -162,7 +192,7 @@ def test_garbage_is_a_miss(text: bytes) -> None:
     ],
 )
 def test_a_field_that_cannot_be_read_is_a_miss(name: str, value: Any) -> None:
-    assert from_document(with_fields(**{name: value}), 1001, TODAY, MARK) is None
+    assert from_document(with_fields(**{name: value}), 1001, TODAY, POLICY, MARK) is None
 
 
 @pytest.mark.parametrize(
@@ -177,7 +207,7 @@ def test_a_field_that_cannot_be_read_is_a_miss(name: str, value: Any) -> None:
     ],
 )
 def test_a_field_of_another_kind_is_a_miss(name: str, value: Any) -> None:
-    assert from_document(with_fields(**{name: value}), 1001, TODAY, MARK) is None
+    assert from_document(with_fields(**{name: value}), 1001, TODAY, POLICY, MARK) is None
 
 
 json_values = st.recursive(
@@ -189,7 +219,7 @@ json_values = st.recursive(
 
 @given(st.binary() | json_values.map(lambda value: json.dumps(value).encode()))
 def test_anything_else_is_a_miss(text: bytes) -> None:
-    assert from_document(text, 1001, TODAY, MARK) is None
+    assert from_document(text, 1001, TODAY, POLICY, MARK) is None
 
 
 odd_values = json_values | st.sampled_from(["NaN", "sNaN", "Infinity", "-1", "1e999999", "1e-999999", 1e30, "48"])
@@ -197,7 +227,7 @@ odd_values = json_values | st.sampled_from(["NaN", "sNaN", "Infinity", "-1", "1e
 
 @given(st.sampled_from([name for name in FIELDS if name != "components"]), odd_values)
 def test_a_document_with_an_odd_value_is_a_miss_or_decides_without_an_error(name: str, value: Any) -> None:
-    profile = from_document(with_fields(**{name: value}), 1001, TODAY, MARK)
+    profile = from_document(with_fields(**{name: value}), 1001, TODAY, POLICY, MARK)
 
     if profile is not None:
         decide(LoanApplication(1001, Decimal(100000), Decimal(12), 12), profile)
@@ -205,9 +235,9 @@ def test_a_document_with_an_odd_value_is_a_miss_or_decides_without_an_error(name
 
 @pytest.mark.parametrize("mark", ["", "another", None, 1])
 def test_another_databases_document_is_a_miss(mark: Any) -> None:
-    assert from_document(with_fields(db=mark), 1001, TODAY, MARK) is None
+    assert from_document(with_fields(db=mark), 1001, TODAY, POLICY, MARK) is None
 
 
 @pytest.mark.parametrize("on_hold", [0, 1, "true", None])
 def test_a_hold_is_true_or_false_and_nothing_else(on_hold: Any) -> None:
-    assert from_document(with_fields(on_hold=on_hold), 1001, TODAY, MARK) is None
+    assert from_document(with_fields(on_hold=on_hold), 1001, TODAY, POLICY, MARK) is None

@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lending.domain.loans import CreditRecord
+from lending.domain.policy import Weights
 from lending.domain.scoring import CreditProfile, assess
+from testkit.fakes import POLICY
 
 TODAY = date(2024, 6, 15)
 
@@ -74,13 +76,13 @@ def a_record(**fields: Any) -> CreditRecord:
     ],
 )
 def test_the_score_is_the_rounded_sum_of_its_parts(fields: dict[str, Any], credit_score: int) -> None:
-    assert assess(a_record(**fields), TODAY).credit_score == credit_score
+    assert assess(a_record(**fields), TODAY, POLICY).credit_score == credit_score
 
 
 def test_a_profile_keeps_the_terms_and_sums_of_its_record() -> None:
     record = a_record(current_amount=Decimal(5), current_installments=Decimal(4))
 
-    profile = assess(record, TODAY)
+    profile = assess(record, TODAY, POLICY)
 
     for name in set(CreditRecord._fields) & set(CreditProfile._fields):
         assert getattr(profile, name) == getattr(record, name), name
@@ -88,7 +90,7 @@ def test_a_profile_keeps_the_terms_and_sums_of_its_record() -> None:
 
 
 def test_a_customer_without_loans_scores_nothing() -> None:
-    profile = assess(a_record(loans=0, emis_paid_on_time=0, tenure_months=0), TODAY)
+    profile = assess(a_record(loans=0, emis_paid_on_time=0, tenure_months=0), TODAY, POLICY)
 
     assert profile.credit_score == 0
     assert not profile.over_limit
@@ -96,7 +98,7 @@ def test_a_customer_without_loans_scores_nothing() -> None:
 
 @pytest.mark.parametrize(("current_amount", "credit_score"), [("1000000.00", 39), ("1000000.01", 0)])
 def test_debt_beyond_the_approved_limit_scores_nothing(current_amount: str, credit_score: int) -> None:
-    assert assess(a_record(current_amount=Decimal(current_amount)), TODAY).credit_score == credit_score
+    assert assess(a_record(current_amount=Decimal(current_amount)), TODAY, POLICY).credit_score == credit_score
 
 
 @given(records())
@@ -108,7 +110,7 @@ def test_the_score_is_exact_within_its_bounds(record: CreditRecord) -> None:
         + 25 * min(Fraction(1), Fraction(record.lent_amount) / 1000000)
     )
 
-    profile = assess(record, TODAY)
+    profile = assess(record, TODAY, POLICY)
 
     assert 0 <= profile.credit_score <= 100
     assert profile.credit_score == (0 if profile.over_limit else round(exact))
@@ -119,14 +121,14 @@ def test_the_score_is_exact_within_its_bounds(record: CreditRecord) -> None:
 def test_paying_on_time_never_lowers_the_score(record: CreditRecord, more: int) -> None:
     better = record._replace(emis_paid_on_time=record.emis_paid_on_time + more)
 
-    assert assess(better, TODAY).credit_score >= assess(record, TODAY).credit_score
+    assert assess(better, TODAY, POLICY).credit_score >= assess(record, TODAY, POLICY).credit_score
 
 
 @given(records(), amounts)
 def test_having_been_lent_more_never_lowers_the_score(record: CreditRecord, more: Decimal) -> None:
     better = record._replace(lent_amount=record.lent_amount + more)
 
-    assert assess(better, TODAY).credit_score >= assess(record, TODAY).credit_score
+    assert assess(better, TODAY, POLICY).credit_score >= assess(record, TODAY, POLICY).credit_score
 
 
 @pytest.mark.parametrize(
@@ -141,4 +143,18 @@ def test_having_been_lent_more_never_lowers_the_score(record: CreditRecord, more
 def test_a_profile_is_valid_until_the_calendar_may_change_it(
     first_current_end: date | None, valid_through: date
 ) -> None:
-    assert assess(a_record(first_current_end=first_current_end), TODAY).valid_through == valid_through
+    assert assess(a_record(first_current_end=first_current_end), TODAY, POLICY).valid_through == valid_through
+
+
+@pytest.mark.parametrize(("last_day", "valid_through"), [(TODAY, TODAY), (date(2025, 1, 1), date(2024, 12, 31))])
+def test_a_profile_is_valid_until_another_policy_begins(last_day: date, valid_through: date) -> None:
+    assert assess(a_record(), TODAY, POLICY._replace(last_day=last_day)).valid_through == valid_through
+
+
+def test_a_score_is_measured_by_its_policy() -> None:
+    other = POLICY._replace(weights=Weights(20, 30, 10, 40), full_experience=4, full_volume=Decimal("0.30"))
+
+    profile = assess(a_record(lent_amount=Decimal("0.10"), loans_this_year=3), TODAY, other)
+
+    assert [str(points) for points in profile.components] == ["20.00", "15.00", "10.00", "13.33"]
+    assert profile.credit_score == 58

@@ -24,7 +24,7 @@ from lending.ports import BypassReason
 from lending.use_cases.cache_use import CacheOutcome, CacheUse
 from lending.use_cases.check_eligibility import check_eligibility
 from lending.use_cases.create_loan import LoanResult, create_loan
-from testkit.fakes import Customer, FakeLoanStore, FakeScoreCache, FakeTransaction, a_loan, credit_record
+from testkit.fakes import POLICY, Customer, FakeLoanStore, FakeScoreCache, FakeTransaction, a_loan, credit_record
 
 TODAY = date(2024, 6, 15)
 ASHA = 1001
@@ -56,7 +56,9 @@ def cache_use() -> CacheUse:
 @pytest.fixture
 def check(store: FakeLoanStore, scores: FakeScoreCache, cache_use: CacheUse) -> Callable[[LoanApplication], Decision]:
     return lambda application: (
-        check_eligibility(application, store=lambda: store, scores=scores, today=TODAY, cache_use=cache_use).decision
+        check_eligibility(
+            application, store=lambda: store, scores=scores, today=TODAY, policy=POLICY, cache_use=cache_use
+        ).decision
     )
 
 
@@ -70,6 +72,7 @@ def create(store: FakeLoanStore, scores: FakeScoreCache, cache_use: CacheUse) ->
             store=lambda: store,
             scores=scores,
             today=TODAY,
+            policy=POLICY,
             cache_use=cache_use,
             milliseconds_left=lambda: round(1000 * next(clock, 0.0)),
             pause=lambda _: None,
@@ -92,6 +95,7 @@ def create_within(store: FakeLoanStore, scores: FakeScoreCache, cache_use: Cache
             store=lambda: store,
             scores=scores,
             today=TODAY,
+            policy=POLICY,
             cache_use=cache_use,
             milliseconds_left=lambda: round(1000 * next(clock, seconds_left[-1])),
             pause=lambda _: None,
@@ -104,7 +108,7 @@ def create_within(store: FakeLoanStore, scores: FakeScoreCache, cache_use: Cache
 @pytest.fixture
 def profile(store: FakeLoanStore) -> CreditProfile:
     """The customer's profile as the store has it."""
-    return assess(credit_record(ASHA, store.customers[ASHA], store.loans[ASHA], TODAY), TODAY)
+    return assess(credit_record(ASHA, store.customers[ASHA], store.loans[ASHA], TODAY), TODAY, POLICY)
 
 
 @pytest.fixture
@@ -526,7 +530,9 @@ def test_a_result_tells_the_profile_that_it_rests_on(
     profile: CreditProfile,
     application: LoanApplication,
 ) -> None:
-    checked = check_eligibility(application, store=lambda: store, scores=scores, today=TODAY, cache_use=CacheUse())
+    checked = check_eligibility(
+        application, store=lambda: store, scores=scores, today=TODAY, policy=POLICY, cache_use=CacheUse()
+    )
 
     assert checked.profile == profile
     assert create(application, key=b"key").profile == profile

@@ -11,9 +11,6 @@ from lending.domain.installment import room_for_installments
 from lending.domain.loans import LoanApplication, LoanMade
 from lending.domain.scoring import CreditProfile
 
-POLICY = "builtin-1"
-"""Names the rules that decided, until rules are dated data with a hash."""
-
 
 def decision_record(
     application: LoanApplication,
@@ -41,7 +38,7 @@ def decision_record(
         "customer_id": application.customer_id,
         "principal": principal,
         "business_date": str(today),
-        "policy": POLICY,
+        "policy": None if profile is None else profile.policy.hash,
         "loan_amount": str(application.loan_amount),
         "interest_rate": str(application.interest_rate),
         "tenure": application.tenure,
@@ -70,7 +67,9 @@ def _figures(profile: CreditProfile) -> dict[str, object]:
         "lent_amount": str(profile.lent_amount),
         "over_limit": profile.over_limit,
         "on_hold": profile.on_hold,
-        "room_for_installments": str(room_for_installments(profile.monthly_salary, profile.current_installments)),
+        "room_for_installments": str(
+            room_for_installments(profile.monthly_salary, profile.policy.salary_share_pct, profile.current_installments)
+        ),
     }
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 
 from lending.domain.eligibility import Decision
 from lending.domain.loans import CreditRecord, LoanApplication, LoanMade, LoanRequest
+from lending.domain.policy import Policy
 from lending.domain.scoring import CreditProfile
 
 
@@ -131,10 +132,10 @@ MARKER = b"write:"
 class ScoreCache(Protocol):
     """Profiles kept near. Nothing here raises: a cache that is away is slower, never wrong."""
 
-    def look_up(self, customer_id: int, today: date) -> LookUp:
-        """Return the customer's profile or, when there is none, the right to fill it."""
+    def look_up(self, customer_id: int, today: date, policy: Policy) -> LookUp:
+        """Return the customer's profile under a policy or, when there is none, the right to fill it."""
 
-    def peek(self, customer_id: int, today: date) -> LookUp:
+    def peek(self, customer_id: int, today: date, policy: Policy) -> LookUp:
         """Return the customer's profile if it is there, without asking for the right to fill it."""
 
     def fill(self, lease: bytes, profile: CreditProfile) -> Fill:
@@ -207,6 +208,16 @@ class CachedProfile(NamedTuple):
     """The entry, byte for byte."""
 
 
+class Renewal(NamedTuple):
+    """What is to take the place of an entry."""
+
+    seen: bytes
+    """The entry as it was seen, byte for byte."""
+    profile: CreditProfile
+    following: CreditProfile | None = None
+    """The profile of the day on which the next policy begins, if that is near."""
+
+
 class CacheAwayError(Exception):
     """The cache gave no reply. Never reaches a caller of the API."""
 
@@ -224,14 +235,26 @@ class BulkScoreCache(Protocol):
     def pop_expiring(self, limit: int) -> list[int]:
         """Take customers whose entry was asked for in its last hour."""
 
-    def entries(self, customer_ids: Sequence[int], today: date) -> list[CachedProfile]:
+    def entries(self, customer_ids: Sequence[int], today: date, policy: Policy) -> list[CachedProfile]:
         """Return what is cached of these customers."""
 
-    def sample(self, limit: int, today: date) -> list[CachedProfile]:
+    def sample(self, limit: int, today: date, policy: Policy) -> list[CachedProfile]:
         """Return some entries, at random."""
 
-    def replace(self, renewals: Sequence[tuple[CachedProfile, CreditProfile]]) -> int:
-        """Put a newer profile for a day in the place of each entry that is still as it was seen; return how many."""
+    def unready(self, place: int, limit: int, day: date, policy: Policy) -> tuple[int, dict[int, bytes]]:
+        """Look about so many entries through for those that hold no profile for a day under a policy.
+
+        Args:
+            place: Where to begin: 0, or what the call before returned.
+            limit: About how many to look through.
+            day: The day.
+            policy: The one in force then.
+        Returns:
+            Where to go on, 0 at the end; and by customer the entries, byte for byte.
+        """
+
+    def replace(self, renewals: Sequence[Renewal]) -> int:
+        """Put newer profiles for a day in the place of each entry that is still as it was seen; return how many."""
 
     def discard(self, entries: Sequence[CachedProfile]) -> list[CachedProfile]:
         """Drop each entry that is still as it was seen, and return those."""

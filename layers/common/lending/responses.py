@@ -7,7 +7,6 @@ from typing import Any
 
 from lending.domain.eligibility import Decision
 from lending.domain.loans import LoanApplication
-from lending.domain.scoring import ScoreComponents
 from lending.errors import (
     CustomerNotFoundError,
     IdempotencyMismatchError,
@@ -120,18 +119,18 @@ def _headers(content_type: str) -> dict[str, str]:
 def _explanation(decision: Decision) -> str:
     amount, tenure = decision.highest_loan_amount, decision.shortest_tenure
     return (
-        f'"credit_score":{decision.credit_score},"score_components":{_components(decision.score_components)},'
+        f'"credit_score":{decision.credit_score},"score_components":{_components(decision)},'
         f'"highest_loan_amount":{"null" if amount is None else _hundredths(amount)},'
         f'"shortest_tenure":{"null" if tenure is None else tenure}'
     )
 
 
-def _components(components: ScoreComponents | None) -> str:
-    if components is None:
+def _components(decision: Decision) -> str:
+    if decision.score_components is None:
         return "null"
     parts = [
-        f'{{"name":"{name}","points":{points},"points_possible":{possible}}}'
-        for name, points, possible in components.by_points_missed()
+        f'{{"name":"{name}","points":{points},"points_possible":{possible}.00}}'
+        for name, points, possible in decision.score_components.by_points_missed(decision.points_possible)
     ]
     return f"[{','.join(parts)}]"
 

@@ -11,9 +11,11 @@ from lending.adapters.aws_iam_token import ElastiCacheIamLogin
 from lending.adapters.aws_secrets import cache_login, database_login
 from lending.adapters.keyspace import Keyspace
 from lending.adapters.logins import LoginSource
+from lending.adapters.policy_files import FOLDER, read_policies
 from lending.adapters.redis_connection import RedisConnection
 from lending.adapters.redis_scores import RedisScoreCache
 from lending.config import MAX_SWEEP_SECONDS, Settings
+from lending.domain.policy import Policy, in_force
 from lending.patience import Patience
 from lending.ports import BulkScoreCache, LoanStore, Outbox, ScoreCache
 
@@ -119,7 +121,23 @@ def close() -> None:
 
 def today() -> date:
     """Return the date where the business is."""
-    return datetime.now(settings().business_timezone).date()
+    return day_in(0)
+
+
+def day_in(seconds: float) -> date:
+    """Return the date where the business is in so many seconds; in the past where they are below 0."""
+    return datetime.fromtimestamp(time.time() + seconds, settings().business_timezone).date()
+
+
+@cache
+def policies() -> tuple[Policy, ...]:
+    """Return the policies of this release, in the order of their days."""
+    return tuple(file.policy for file in read_policies(FOLDER))
+
+
+def policy_of(day: date) -> Policy:
+    """Return the policy in force on a day."""
+    return in_force(policies(), day)
 
 
 def pause(most_seconds: float) -> None:

@@ -15,6 +15,7 @@ from lending.adapters import mysql_errors
 from lending.adapters.mysql_connection import READ_ONLY, SERVER, WRITABLE, MySQLConnection, Transaction
 from lending.domain.eligibility import Decision, ReasonCode
 from lending.domain.loans import CreditRecord, LoanApplication, LoanMade, LoanRequest
+from lending.domain.policy import Weights
 from lending.domain.scoring import ScoreComponents
 from lending.errors import (
     ConnectionLostError,
@@ -97,6 +98,9 @@ CUSTOMER_ID = 2
 """Where the customer stands in a row, behind READ_ONLY."""
 RECORD_COLUMNS = CUSTOMER_ID + 12
 """How many columns a record takes in a row."""
+
+POINTS_POSSIBLE_AT_FIRST = {"punctuality": 35, "experience": 20, "activity": 20, "volume": 25}
+"""Of answers that were stored before the rules were policies."""
 
 
 class MySQLLoanStore(LoanStore):
@@ -242,6 +246,7 @@ def _earlier_result(rows: Rows) -> EarlierResult | None:
             ScoreComponents(**{name: Decimal(points) for name, points in components.items()}) if components else None,
             _decimal(kept.get("highest_loan_amount")),
             kept.get("shortest_tenure"),
+            Weights(**kept.get("points_possible", POINTS_POSSIBLE_AT_FIRST)),
         ),
         None if loan_id is None else LoanMade(int(loan_id), *dates),  # DECIMAL, since the UNION has NULLs
         request_id,
@@ -261,6 +266,7 @@ def _answer(application: LoanApplication, decision: Decision) -> str:
             "score_components": None if components is None else {k: str(v) for k, v in components._asdict().items()},
             "highest_loan_amount": str(decision.highest_loan_amount),
             "shortest_tenure": decision.shortest_tenure,
+            "points_possible": decision.points_possible._asdict(),
             "highest_interest_rate": None if highest_rate is None else str(highest_rate),
         }
     )

@@ -10,10 +10,10 @@ from lending.adapters.keyspace import Keyspace
 from lending.adapters.redis_connection import Command, RedisConnection, Wait
 from lending.adapters.redis_scores import TTL_SECONDS
 from lending.adapters.redis_scripts import DELETE_IF_SAME, DELETE_UNLESS_MARKED, SET_IF_SAME
-from lending.adapters.score_document import from_document, to_document
-from lending.domain.scoring import CreditProfile
+from lending.adapters.score_document import from_document, is_document, to_document
+from lending.domain.policy import Policy
 from lending.patience import Patience
-from lending.ports import BulkScoreCache, CachedProfile, Invalidation
+from lending.ports import BulkScoreCache, CachedProfile, Invalidation, Renewal
 
 MAX_DIGITS = 10
 
@@ -36,28 +36,42 @@ class RedisBulkScoreCache(BulkScoreCache):
         return _integers(self._ask_all([("SPOP", self._keyspace.expiring, limit)])[0])
 
     @override
-    def entries(self, customer_ids: Sequence[int], today: date) -> list[CachedProfile]:
-        texts = self._ask_all([("GET", self._keyspace.entry(customer_id)) for customer_id in customer_ids])
+    def entries(self, customer_ids: Sequence[int], today: date, policy: Policy) -> list[CachedProfile]:
+        texts = self._texts(customer_ids)
         profiles = [
-            from_document(text or b"", customer_id, today, self._keyspace.mark)
+            from_document(text or b"", customer_id, today, policy, self._keyspace.mark)
             for text, customer_id in zip(texts, customer_ids, strict=True)
         ]
         return [CachedProfile(profile, t) for profile, t in zip(profiles, texts, strict=True) if profile is not None]
 
     @override
-    def sample(self, limit: int, today: date) -> list[CachedProfile]:
+    def sample(self, limit: int, today: date, policy: Policy) -> list[CachedProfile]:
         prefix = self._keyspace.entries.encode()
         keys = set(self._ask_all([("RANDOMKEY",)] * limit))
         suffixes = [key.removeprefix(prefix) for key in keys if key is not None and key.startswith(prefix)]
-        return self.entries(_integers(suffixes), today)
+        return self.entries(_integers(suffixes), today, policy)
 
     @override
-    def replace(self, renewals: Sequence[tuple[CachedProfile, CreditProfile]]) -> int:
+    def unready(self, place: int, limit: int, day: date, policy: Policy) -> tuple[int, dict[int, bytes]]:
+        prefix, mark = self._keyspace.entries.encode(), self._keyspace.mark
+        ((following, keys),) = self._ask_all([("SCAN", place, "MATCH", prefix + b"*", "COUNT", limit)])
+        customer_ids = _integers([key.removeprefix(prefix) for key in keys])
+        texts = self._texts(customer_ids)
+        return int(following), {
+            customer_id: text
+            for customer_id, text in zip(customer_ids, texts, strict=True)
+            if text is not None
+            and is_document(text, mark)
+            and from_document(text, customer_id, day, policy, mark) is None
+        }
+
+    @override
+    def replace(self, renewals: Sequence[Renewal]) -> int:
         # What was seen serves as the lease: whatever came since, a writer above all, has replaced it.
         script, mark = self._keyspace.script, self._keyspace.mark
         commands = [
-            script(SET_IF_SAME, new.customer_id, seen.text, to_document(new, mark), TTL_SECONDS)
-            for seen, new in renewals
+            script(SET_IF_SAME, new.customer_id, seen, to_document(new, mark, following), TTL_SECONDS)
+            for seen, new, following in renewals
         ]
         return len([done for done in self._ask_all(commands) if done])
 
@@ -66,6 +80,9 @@ class RedisBulkScoreCache(BulkScoreCache):
         script = self._keyspace.script
         dropped = self._ask_all([script(DELETE_IF_SAME, e.profile.customer_id, e.text) for e in entries])
         return [entry for entry, done in zip(entries, dropped, strict=True) if done]
+
+    def _texts(self, customer_ids: Sequence[int]) -> list[Any]:
+        return self._ask_all([("GET", self._keyspace.entry(customer_id)) for customer_id in customer_ids])
 
     def _ask_all(self, commands: Sequence[Command]) -> list[Any]:
         return self._connection.ask_all(commands, wait=self._wait) if commands else []

@@ -28,6 +28,7 @@ from lending.adapters.redis_scripts import (
     SET_MARKER,
 )
 from lending.adapters.score_document import MAX_LENGTH, from_document, to_document
+from lending.domain.policy import Policy
 from lending.domain.scoring import CreditProfile
 from lending.patience import Patience
 from lending.ports import MARKER, BypassReason, CacheAwayError, Fill, LookUp, ScoreCache
@@ -52,24 +53,26 @@ class RedisScoreCache(ScoreCache):
         self._seconds_left = patience.cache_total
 
     @override
-    def look_up(self, customer_id: int, today: date) -> LookUp:
-        return self._unless_away(self._look_up, customer_id, today)
+    def look_up(self, customer_id: int, today: date, policy: Policy) -> LookUp:
+        return self._unless_away(self._look_up, customer_id, today, policy)
 
     @override
-    def peek(self, customer_id: int, today: date) -> LookUp:
-        return self._unless_away(self._peek, customer_id, today)
+    def peek(self, customer_id: int, today: date, policy: Policy) -> LookUp:
+        return self._unless_away(self._peek, customer_id, today, policy)
 
-    def _unless_away(self, read: Callable[[int, date], LookUp], customer_id: int, today: date) -> LookUp:
+    def _unless_away(
+        self, read: Callable[[int, date, Policy], LookUp], customer_id: int, today: date, policy: Policy
+    ) -> LookUp:
         if not self._connection.breaker.lets_through():
             return LookUp(None, bypass=BypassReason.BREAKER_OPEN)
         try:
-            return read(customer_id, today)
+            return read(customer_id, today, policy)
         except CacheAwayError as exc:
             return LookUp(None, bypass=exc.reason)
         except (AttributeError, TypeError, ValueError) as exc:  # a reply of a kind that no cache of ours gives
             return LookUp(None, bypass=self._connection.away(exc).reason)
 
-    def _look_up(self, customer_id: int, today: date) -> LookUp:
+    def _look_up(self, customer_id: int, today: date, policy: Policy) -> LookUp:
         lease = _new_lease()
         held = self._read(LOOK_UP, customer_id, lease, LEASE_MILLISECONDS, EXPIRING_MILLISECONDS, MAX_LENGTH)
         if isinstance(held, list):
@@ -80,15 +83,15 @@ class RedisScoreCache(ScoreCache):
             return LookUp(None, lease=lease)
         if held.startswith((LEASE, MARKER)):
             return LookUp(None)
-        profile = from_document(held, customer_id, today, self._keyspace.mark)
+        profile = from_document(held, customer_id, today, policy, self._keyspace.mark)
         if profile is None and self._read(LEASE_IF_SAME, customer_id, held, lease, LEASE_MILLISECONDS):
             return LookUp(None, lease=lease)
         return LookUp(profile)
 
-    def _peek(self, customer_id: int, today: date) -> LookUp:
+    def _peek(self, customer_id: int, today: date, policy: Policy) -> LookUp:
         wait = Wait(total=self._patience.cache_peek, reply=self._patience.cache_peek)
         held = self._eval(wait, PEEK, customer_id, MAX_LENGTH)
-        return LookUp(from_document(held or b"", customer_id, today, self._keyspace.mark))
+        return LookUp(from_document(held or b"", customer_id, today, policy, self._keyspace.mark))
 
     @override
     def fill(self, lease: bytes, profile: CreditProfile) -> Fill:

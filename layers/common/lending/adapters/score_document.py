@@ -4,9 +4,10 @@ import json
 from datetime import date
 from decimal import Decimal
 
+from lending.domain.policy import Policy
 from lending.domain.scoring import CreditProfile, ScoreComponents
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Raise it whenever a field changes its name or meaning: older readers then take the document for a miss."""
 
 MAX_LENGTH = 2048
@@ -27,26 +28,43 @@ _encode = json.JSONEncoder(separators=(",", ":")).encode
 _decode = json.JSONDecoder().decode
 
 
-def to_document(profile: CreditProfile, mark: str) -> str:
+def to_document(profile: CreditProfile, mark: str, following: CreditProfile | None = None) -> str:
     """Return the document of a profile. Amounts are strings: exact for every reader, whatever its parser does.
 
     Args:
         profile: What the document holds.
         mark: Names the database that the profile was read from.
+        following: The same customer's on the day on which the next policy begins, if that is near.
     """
-    document = {"v": SCHEMA_VERSION, "db": mark, **profile._asdict()}
-    document["components"] = {name: str(points) for name, points in profile.components._asdict().items()}
-    for name in TEXTS:
-        document[name] = str(document[name])
+    document = _members(profile, mark)
+    if following is not None:
+        document["next"] = _members(following, mark)
     return _encode(document)
 
 
-def from_document(text: bytes, customer_id: int, today: date, mark: str) -> CreditProfile | None:
-    """Return the profile in a document; None unless it is of this schema, database and customer, and of this time."""
+def is_document(text: bytes, mark: str) -> bool:
+    """Return whether a text begins like a document of this schema and database."""
+    return text.startswith(f'{{"v":{SCHEMA_VERSION},"db":"{mark}",'.encode())
+
+
+def _members(profile: CreditProfile, mark: str) -> dict[str, object]:
+    document = {"v": SCHEMA_VERSION, "db": mark, **profile._asdict(), "policy": profile.policy.hash}
+    document["components"] = {name: str(points) for name, points in profile.components._asdict().items()}
+    for name in TEXTS:
+        document[name] = str(document[name])
+    return document
+
+
+def from_document(text: bytes, customer_id: int, today: date, policy: Policy, mark: str) -> CreditProfile | None:
+    """Return the profile in a document; None unless it is of this schema, database, customer, policy and time."""
     if len(text) > MAX_LENGTH:
         return None
     try:
         document = _decode(text.decode())
+        if document["policy"] != policy.hash:
+            document = document["next"]
+            if document["policy"] != policy.hash:
+                return None
         if document["v"] != SCHEMA_VERSION or document["db"] != mark or document["customer_id"] != customer_id:
             return None
         components = document["components"]
@@ -66,6 +84,7 @@ def from_document(text: bytes, customer_id: int, today: date, mark: str) -> Cred
             current_installments=_amount(document["current_installments"]),
             as_of=date.fromisoformat(document["as_of"]),
             valid_through=date.fromisoformat(document["valid_through"]),
+            policy=policy,
         )
     except (ValueError, ArithmeticError, LookupError, TypeError, RecursionError):
         return None

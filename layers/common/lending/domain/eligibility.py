@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from lending.domain.installment import annuity, highest_loan_amount, room_for_installments, shortest_tenure
 from lending.domain.loans import LoanApplication
+from lending.domain.policy import Weights
 from lending.domain.pricing import corrected_rate, slab_for
 from lending.domain.scoring import CreditProfile, ScoreComponents
 
@@ -37,6 +38,8 @@ class Decision(NamedTuple):
     """The largest amount that would be approved on the same rate and tenure, to the cent; 0 where none is."""
     shortest_tenure: int | None
     """The fewest months that would be approved at the same amount and rate; None where none is."""
+    points_possible: Weights
+    """What the components are out of."""
 
     @property
     def approved(self) -> bool:
@@ -47,7 +50,7 @@ class Decision(NamedTuple):
 def decide(application: LoanApplication, profile: CreditProfile) -> Decision:
     """Return the decision on an application by the customer of the profile, as they are before the loan is made."""
     amount, asked_rate, tenure = application.loan_amount, application.interest_rate, application.tenure
-    slab = slab_for(profile.credit_score)
+    slab = slab_for(profile.credit_score, profile.policy.slabs)
     rate = corrected_rate(slab, asked_rate)
     # No other amount or tenure would remove these reasons.
     whatever_is_asked = [ReasonCode.CUSTOMER_ON_HOLD] if profile.on_hold else []
@@ -58,7 +61,7 @@ def decide(application: LoanApplication, profile: CreditProfile) -> Decision:
     lendable = not whatever_is_asked and not at_this_rate
     per_unit = annuity(rate, tenure)
     installment = per_unit.installment(amount)
-    room = room_for_installments(profile.monthly_salary, profile.current_installments)
+    room = room_for_installments(profile.monthly_salary, profile.policy.salary_share_pct, profile.current_installments)
     too_much = [ReasonCode.INSTALLMENTS_OVER_HALF_SALARY] if installment > room else []
     return Decision(
         profile.credit_score,
@@ -68,6 +71,7 @@ def decide(application: LoanApplication, profile: CreditProfile) -> Decision:
         profile.components,
         highest_loan_amount(room, per_unit, asked_rate, tenure) if lendable else Decimal(0),
         shortest_tenure(room, amount, rate, asked_rate) if lendable else None,
+        profile.policy.weights,
     )
 
 

@@ -90,9 +90,9 @@ def costs_nothing(principal: Decimal, annual_rate_pct: Decimal, tenure_months: i
     return principal < tenure_months * CENT and annuity(annual_rate_pct, tenure_months).installment(principal) == 0
 
 
-def room_for_installments(monthly_salary: Decimal, current_installments: Decimal) -> Decimal:
-    """Return the largest installment that half the salary carries beside the current ones; below 0 where none is."""
-    return (monthly_salary / 2 - current_installments).quantize(CENT, ROUND_FLOOR)
+def room_for_installments(monthly_salary: Decimal, share_pct: Decimal, current_installments: Decimal) -> Decimal:
+    """Return the largest installment that a share of the salary carries beside the current ones; below 0: none."""
+    return (monthly_salary * share_pct / 100 - current_installments).quantize(CENT, ROUND_FLOOR)
 
 
 def highest_loan_amount(room: Decimal, per_unit: Annuity, asked_rate_pct: Decimal, tenure: int) -> Decimal:

@@ -1,5 +1,6 @@
 """Pricing slabs: the lowest rate at which a credit score may borrow."""
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -13,17 +14,14 @@ class PricingSlab(NamedTuple):
     """Lowest yearly rate in percent."""
 
 
-SLABS = (
-    PricingSlab(above_score=50, floor_rate_pct=Decimal(0)),
-    PricingSlab(above_score=30, floor_rate_pct=Decimal(12)),
-    PricingSlab(above_score=10, floor_rate_pct=Decimal(16)),
-)
-"""Best first: a score is of the first slab that it is above. Below the last one nobody borrows."""
+def slab_for(credit_score: int, slabs: Sequence[PricingSlab]) -> PricingSlab | None:
+    """Return the slab of a score; None where the score declines. An edge belongs to the dearer slab.
 
-
-def slab_for(credit_score: int) -> PricingSlab | None:
-    """Return the slab of a score; None where the score declines. An edge belongs to the dearer slab."""
-    return next((slab for slab in SLABS if credit_score > slab.above_score), None)
+    Args:
+        credit_score: The score.
+        slabs: Those of a policy, the highest scores first.
+    """
+    return next((slab for slab in slabs if credit_score > slab.above_score), None)
 
 
 def corrected_rate(slab: PricingSlab | None, interest_rate: Decimal) -> Decimal:

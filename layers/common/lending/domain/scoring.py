@@ -6,34 +6,25 @@ from typing import NamedTuple
 
 from lending.domain.installment import round_half_even
 from lending.domain.loans import CreditRecord
-
-PUNCTUALITY_POINTS, EXPERIENCE_POINTS, ACTIVITY_POINTS, VOLUME_POINTS = 35, 20, 20, 25
-LOANS_FOR_FULL_EXPERIENCE = 10
-LOANS_THIS_YEAR_FOR_FULL_ACTIVITY = 3
-AMOUNT_FOR_FULL_VOLUME = 1_000_000
+from lending.domain.policy import Policy, Weights
 
 
 class ScoreComponents(NamedTuple):
     """What a score is made of, in points with two decimals for the reader; the score rounds the exact sum."""
 
     punctuality: Decimal
-    """0..35, installments paid on time over installments agreed: the sum of the tenures."""
+    """Installments paid on time over installments agreed: the sum of the tenures."""
     experience: Decimal
-    """0..20, number of loans."""
+    """Number of loans."""
     activity: Decimal
-    """0..20, loans started this calendar year."""
+    """Loans started this calendar year."""
     volume: Decimal
-    """0..25, amount of the approved and paid loans."""
+    """Amount of the approved and paid loans."""
 
-    def by_points_missed(self) -> list[tuple[str, Decimal, Decimal]]:
+    def by_points_missed(self, possible: Weights) -> list[tuple[str, Decimal, int]]:
         """Return each component's name, points and points possible; what misses most comes first."""
-        components = zip(self._fields, self, FULL_MARKS, strict=True)
+        components = zip(self._fields, self, possible, strict=True)
         return sorted(components, key=lambda component: component[1] - component[2])
-
-
-FULL_MARKS = ScoreComponents(
-    *(Decimal(100 * p).scaleb(-2) for p in (PUNCTUALITY_POINTS, EXPERIENCE_POINTS, ACTIVITY_POINTS, VOLUME_POINTS))
-)
 
 
 class CreditProfile(NamedTuple):
@@ -57,7 +48,9 @@ class CreditProfile(NamedTuple):
     """Sum of monthly_repayment over current loans."""
     as_of: date
     valid_through: date
-    """The last day on which this profile cannot change by the calendar alone."""
+    """The last day on which neither the calendar nor another policy can change this profile."""
+    policy: Policy
+    """By which the score was computed."""
 
     @property
     def over_limit(self) -> bool:
@@ -65,15 +58,13 @@ class CreditProfile(NamedTuple):
         return self.current_amount > self.approved_limit
 
 
-def assess(record: CreditRecord, today: date) -> CreditProfile:
+def assess(record: CreditRecord, today: date, policy: Policy) -> CreditProfile:
     """Return the profile that follows from a record read for `today`.
 
     The score is 0 without loans or with current loans over the approved limit, else the exact sum of
-    35 x min(1, paid on time / tenure), 20 x min(1, loans / 10), 20 x min(1, loans this year / 3) and
-    25 x min(1, amount lent / 1,000,000), rounded half to even: 0..100.
+    weight x min(1, reached / full marks) over the four parts, rounded half to even: 0..100.
     """
-    parts = _points(record)
-    valid_through = _valid_through(record, today)
+    parts = _points(record, policy)
     over_limit = record.current_amount > record.approved_limit
     return CreditProfile(
         customer_id=record.customer_id,
@@ -90,18 +81,21 @@ def assess(record: CreditRecord, today: date) -> CreditProfile:
         current_amount=record.current_amount,
         current_installments=record.current_installments,
         as_of=today,
-        valid_through=valid_through,
+        valid_through=_valid_through(record, today, policy),
+        policy=policy,
     )
 
 
-def _points(record: CreditRecord) -> list[tuple[int, int]]:
+def _points(record: CreditRecord, policy: Policy) -> list[tuple[int, int]]:
     """Return each component's points as an exact fraction (numerator, denominator)."""
     lent, lent_unit = record.lent_amount.as_integer_ratio()
+    full, full_unit = policy.full_volume.as_integer_ratio()
+    weights = policy.weights
     return [
-        _share(PUNCTUALITY_POINTS, record.emis_paid_on_time, record.tenure_months),
-        _share(EXPERIENCE_POINTS, record.loans, LOANS_FOR_FULL_EXPERIENCE),
-        _share(ACTIVITY_POINTS, record.loans_this_year, LOANS_THIS_YEAR_FOR_FULL_ACTIVITY),
-        _share(VOLUME_POINTS, lent, lent_unit * AMOUNT_FOR_FULL_VOLUME),
+        _share(weights.punctuality, record.emis_paid_on_time, record.tenure_months),
+        _share(weights.experience, record.loans, policy.full_experience),
+        _share(weights.activity, record.loans_this_year, policy.full_activity),
+        _share(weights.volume, lent * full_unit, lent_unit * full),
     ]
 
 
@@ -117,7 +111,7 @@ def _rounded_sum(fractions: list[tuple[int, int]]) -> int:
     return round_half_even(total, unit)
 
 
-def _valid_through(record: CreditRecord, today: date) -> date:
-    """Return the earlier of 31 December (loans stop counting as this year's) and the day a current loan ends."""
+def _valid_through(record: CreditRecord, today: date, policy: Policy) -> date:
+    """Return the earliest of 31 December (loans stop counting as this year's), the policy's last day and a loan's."""
     end_of_year = date(today.year, 12, 31)
-    return min(end_of_year, record.first_current_end or end_of_year)
+    return min(end_of_year, policy.last_day, record.first_current_end or end_of_year)

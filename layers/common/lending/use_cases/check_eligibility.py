@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from lending.domain.eligibility import Decision, decide
 from lending.domain.loans import LoanApplication
+from lending.domain.policy import Policy
 from lending.domain.scoring import CreditProfile, assess
 from lending.ports import LoanStore, ScoreCache
 from lending.use_cases.cache_use import CacheUse
@@ -25,6 +26,7 @@ def check_eligibility(
     store: Callable[[], LoanStore],
     scores: ScoreCache,
     today: date,
+    policy: Policy,
     cache_use: CacheUse,
 ) -> CheckResult:
     """Return the decision on an application, from the cached profile or else from one read of the store.
@@ -34,18 +36,19 @@ def check_eligibility(
         store: Gives the store; called only when the cache has no profile.
         scores: The cache.
         today: The date where the business is.
+        policy: The one in force then.
         cache_use: Takes down how the cache was used.
     Raises:
         CustomerNotFoundError: No such customer.
         StoreUnavailableError: The cache had no profile and the store is away.
     """
-    found = scores.look_up(application.customer_id, today)
+    found = scores.look_up(application.customer_id, today, policy)
     cache_use.note(found)
     profile = found.profile
     if profile is None:
         # Read after the lease was taken: a read from before it might miss a loan whose writer has already left.
         reading = store().credit_record(application.customer_id, today)
-        profile = assess(reading.record, today)
+        profile = assess(reading.record, today, policy)
         if found.lease is not None and reading.from_writer:
             cache_use.note_fill(scores.fill(found.lease, profile))
     return CheckResult(decide(application, profile), profile)

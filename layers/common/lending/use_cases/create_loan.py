@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from lending.domain.eligibility import Decision, decide
 from lending.domain.loans import LoanMade, LoanRequest, end_of_tenure
+from lending.domain.policy import Policy
 from lending.domain.scoring import CreditProfile, assess
 from lending.errors import IdempotencyMismatchError
 from lending.patience import Patience
@@ -38,6 +39,7 @@ def create_loan(
     store: Callable[[], LoanStore],
     scores: ScoreCache,
     today: date,
+    policy: Policy,
     cache_use: CacheUse,
     milliseconds_left: Callable[[], int],
     pause: Callable[[float], None],
@@ -50,6 +52,7 @@ def create_loan(
         store: Gives the store; not called when the cache declines.
         scores: The cache.
         today: The date where the business is.
+        policy: The one in force then.
         cache_use: Takes down how the cache was used.
         milliseconds_left: Tells how long the function may still run.
         pause: Waits for a random time up to the seconds that it is given.
@@ -62,13 +65,13 @@ def create_loan(
         StoreUnavailableError: The store is away, or there is no time left; nothing was done.
     """
     if request.idempotency_key is None:
-        declined = _declined_by_cache(request, scores, today, cache_use)
+        declined = _declined_by_cache(request, scores, today, policy, cache_use)
         if declined is not None:
             return declined
     tries = Tries(milliseconds_left, pause, patience, keyed=request.idempotency_key is not None)
     write = CacheWrite(scores, request.application.customer_id, request.request_id)
     try:
-        result = _lent_in_time(request, store(), tries, write, today)
+        result = _lent_in_time(request, store(), tries, write, today, policy)
     except Exception:
         # While a commit may yet turn out to have happened, the marker keeps the old score out of the cache.
         if not tries.in_doubt:
@@ -79,9 +82,11 @@ def create_loan(
     return result
 
 
-def _declined_by_cache(request: LoanRequest, scores: ScoreCache, today: date, cache_use: CacheUse) -> LoanResult | None:
+def _declined_by_cache(
+    request: LoanRequest, scores: ScoreCache, today: date, policy: Policy, cache_use: CacheUse
+) -> LoanResult | None:
     """Return the decline that the cached profile comes to; it never approves: only a locked read can."""
-    found = scores.peek(request.application.customer_id, today)
+    found = scores.peek(request.application.customer_id, today, policy)
     cache_use.note(found)
     if found.profile is None:
         return None
@@ -92,18 +97,20 @@ def _declined_by_cache(request: LoanRequest, scores: ScoreCache, today: date, ca
     return LoanResult(decision, None, found.profile)
 
 
-def _lent_in_time(request: LoanRequest, store: LoanStore, tries: Tries, write: CacheWrite, today: date) -> LoanResult:
+def _lent_in_time(
+    request: LoanRequest, store: LoanStore, tries: Tries, write: CacheWrite, today: date, policy: Policy
+) -> LoanResult:
     while True:
         tries.require_time_to_begin()
         try:
             with store.transaction(request.application.customer_id) as transaction:
-                return _lend(request, transaction, tries, write, today)
+                return _lend(request, transaction, tries, write, today, policy)
         except Exception as failure:  # noqa: BLE001 - what is not worth another try is raised again
             tries.failed(failure)
 
 
 def _lend(
-    request: LoanRequest, transaction: LoanTransaction, tries: Tries, write: CacheWrite, today: date
+    request: LoanRequest, transaction: LoanTransaction, tries: Tries, write: CacheWrite, today: date, policy: Policy
 ) -> LoanResult:
     """Run a transaction that holds the customer to its end: look for an earlier result, decide, lend, commit."""
     if tries.in_doubt:
@@ -114,7 +121,7 @@ def _lend(
     earlier, record = transaction.read(request, today)
     if earlier is not None:
         return _replayed(request, earlier, write)
-    profile = assess(record, today)
+    profile = assess(record, today, policy)
     decision = decide(request.application, profile)
     loan = None
     if decision.approved:

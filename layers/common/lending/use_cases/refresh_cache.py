@@ -1,16 +1,25 @@
-"""Keep the cache: every second drop what must go and renew what will be wanted, once a run inspect a sample."""
+"""Keep the cache: every second drop what must go and renew what will be wanted, once a run inspect a sample.
+
+Around the midnight at which a policy begins, that is every entry: under the next policy all of them are misses.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
+from lending.domain.policy import Policy
 from lending.domain.scoring import CreditProfile, assess
-from lending.ports import BulkScoreCache, CachedProfile, LoanStore, Outbox
+from lending.ports import BulkScoreCache, CachedProfile, LoanStore, Outbox, Renewal
 
 BATCH = 1000
 SAMPLE = 50
 MIN_SECONDS_TO_GO_ON = 10.0
 """A batch takes a fraction of a second, and at the worst as long as sockets and locks may be waited for."""
+
+TURN_SECONDS = 3600
+"""So long before and after the midnight at which a policy begins, entries are renewed for it."""
+MAX_SECONDS_OF_A_TURN = 0.5
+"""The next sweep is due in a second."""
 
 
 @dataclass
@@ -22,7 +31,7 @@ class RefreshReport:
     oldest_seconds: int | None = None
     """Age of the oldest invalidation that is still to be swept; None while nobody could look."""
     warmed: int = 0
-    """Entries renewed before they expired."""
+    """Entries renewed before they expired, or for another policy."""
     inspected: int = 0
     """Entries compared with the store."""
     mismatches: list[CachedProfile] = field(default_factory=list)
@@ -31,7 +40,7 @@ class RefreshReport:
     """What kept a step from its end when it was last tried, by the step's name; the others have run all the same."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class CacheRefresh:
     """One run, each step bounded in rows and time; several at once share the work."""
 
@@ -40,11 +49,16 @@ class CacheRefresh:
     cache: BulkScoreCache
     today: Callable[[], date]
     """The date where the business is; a run may last beyond midnight."""
+    day_in: Callable[[float], date]
+    """The date there in so many seconds."""
+    policy_of: Callable[[date], Policy]
     seconds_left: Callable[[], float]
     report: RefreshReport = field(default_factory=RefreshReport)
+    _place: int = 0
+    """Where turn() goes on."""
 
     def run(self, pause: Callable[[float], bool]) -> RefreshReport:
-        """Sweep and warm again and again, inspect once; return what was done and what failed.
+        """Sweep, warm and turn again and again, inspect once; return what was done and what failed.
 
         Args:
             pause: Waits until the next sweep is due, unless that takes more than so many seconds or there is to be
@@ -53,11 +67,14 @@ class CacheRefresh:
         self._try(self.sweep)
         self._try(self.inspect)
         self._try(self.warm)
+        self._try(self.turn)
         while pause(self.seconds_left() - MIN_SECONDS_TO_GO_ON):
             self._try(self.sweep)
             self._try(self.warm)
+            self._try(self.turn)
         # Where sweeps are rare there is time for whatever waits.
         self._try(self.warm_all)
+        self._try(self.turn_all)
         return self.report
 
     def sweep(self) -> None:
@@ -82,18 +99,52 @@ class CacheRefresh:
         """Renew some of them, with one statement; return whether there may be more. Sweeps do not wait for the rest."""
         if not self._time_to_go_on():
             return False
+        today = self.today()
         customer_ids = self.cache.pop_expiring(BATCH)
-        entries = self.cache.entries(customer_ids, self.today())
+        entries = self.cache.entries(customer_ids, today, self.policy_of(today))
         # Read after the entries were seen: one is replaced only while it is still the very same.
-        fresh = self._fresh_profiles(entries)
+        fresh = self._fresh_profiles([entry.profile.customer_id for entry in entries], today)
         known = [entry for entry in entries if entry.profile.customer_id in fresh]
-        self.report.warmed += self.cache.replace([(entry, fresh[entry.profile.customer_id]) for entry in known])
+        self.report.warmed += self.cache.replace(
+            [Renewal(entry.text, fresh[entry.profile.customer_id]) for entry in known]
+        )
         return len(customer_ids) == BATCH
+
+    def turn_all(self) -> None:
+        """Renew all entries for the policy that begins, if one does."""
+        while self._time_to_go_on() and self.turn():
+            pass
+
+    def turn(self) -> bool:
+        """Around the midnight at which a policy begins, renew some entries for it; return whether there may be more.
+
+        Before it, they get the profile of the day to come beside today's; after it, that profile in their place.
+        """
+        today, day = self.today(), self.day_in(TURN_SECONDS)
+        policy = self.policy_of(day)
+        if policy == self.policy_of(self.day_in(-TURN_SECONDS)):
+            return False
+        stop_at = max(self.seconds_left() - MAX_SECONDS_OF_A_TURN, MIN_SECONDS_TO_GO_ON)
+        while self.seconds_left() > stop_at:
+            self._place, entries = self.cache.unready(self._place, BATCH, day, policy)
+            # Read after the entries were seen, as in warm().
+            then = self._fresh_profiles(list(entries), day)
+            now = then if day == today else self._fresh_profiles(list(entries), today)
+            self.report.warmed += self.cache.replace(
+                [
+                    Renewal(entries[customer_id], now[customer_id], None if now is then else then[customer_id])
+                    for customer_id in now.keys() & then.keys()
+                ]
+            )
+            if self._place == 0:
+                return False
+        return True
 
     def inspect(self) -> None:
         """Compare a sample of entries with the store, and drop what is not what it says."""
-        entries = self.cache.sample(SAMPLE, self.today())
-        fresh = self._fresh_profiles(entries)
+        today = self.today()
+        entries = self.cache.sample(SAMPLE, today, self.policy_of(today))
+        fresh = self._fresh_profiles([entry.profile.customer_id for entry in entries], today)
         self.report.inspected += len(entries)
         wrong = [entry for entry in entries if not _same(entry.profile, fresh.get(entry.profile.customer_id))]
         if wrong:
@@ -114,13 +165,15 @@ class CacheRefresh:
         else:
             self.report.failures.pop(step.__name__, None)
 
-    def _fresh_profiles(self, entries: Sequence[CachedProfile]) -> dict[int, CreditProfile]:
-        customer_ids = [entry.profile.customer_id for entry in entries]
-        today = self.today()
-        records = self.store.credit_records(customer_ids, today) if customer_ids else []
-        return {record.customer_id: assess(record, today) for record in records}
+    def _fresh_profiles(self, customer_ids: Sequence[int], day: date) -> dict[int, CreditProfile]:
+        records = self.store.credit_records(customer_ids, day) if customer_ids else []
+        policy = self.policy_of(day)
+        return {record.customer_id: assess(record, day, policy) for record in records}
 
 
 def _same(cached: CreditProfile, fresh: CreditProfile | None) -> bool:
     """Return whether both say the same of the customer, whatever day they were made on."""
-    return fresh is not None and cached._replace(as_of=fresh.as_of) == fresh
+    if fresh is None or cached._replace(as_of=fresh.as_of, valid_through=fresh.valid_through) != fresh:
+        return False
+    # Another release may know of another next policy, at whose hash the entry ends; or of none.
+    return min(cached.valid_through, fresh.policy.last_day) <= fresh.valid_through
