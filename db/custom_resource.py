@@ -15,9 +15,11 @@ from typing import Any
 import pymysql
 
 from db.migrate import MigrationError, UnknownMigrationError, migrate
+from db.policies import PolicyRefusedError, record_policies, refuse_policies
 from lending import wiring
 from lending.adapters.logins import LoginUnavailableError
 from lending.adapters.mysql_jobs import connect, why_none
+from lending.adapters.policy_files import InvalidPolicyError
 from lending.config import InvalidSettingError, Settings
 from lending.observability import logger
 from lending.time_limit import time_limit
@@ -32,7 +34,10 @@ ANSWER_TIMEOUT_SECONDS = 4
 SHORT_TIMEOUTS = {"connect_timeout": 2, "read_timeout": 2, "write_timeout": 2}
 """Seconds for calls that must not use up the time to answer."""
 
-FORESEEN = (MigrationError, InvalidSettingError, LoginUnavailableError, pymysql.MySQLError)
+FORESEEN = (
+    *(MigrationError, PolicyRefusedError, InvalidPolicyError, InvalidSettingError),
+    *(LoginUnavailableError, pymysql.MySQLError),
+)
 """The messages of these say what went wrong. For any other error, the log has the details."""
 
 
@@ -63,7 +68,8 @@ def _brought_up_to_date(event: dict[str, Any], context: Any) -> list[str]:
     over = OutOfTimeError("the function's time was over; deploy again, and it goes on where it was")
     with time_limit(seconds, over), connect(settings) as connection:
         try:
-            return migrate(connection)
+            refuse_policies(connection, wiring.policies(), wiring.today())
+            applied = migrate(connection)
         except OutOfTimeError:
             _stop(connection.thread_id(), settings)  # type: ignore[no-untyped-call]  # PyMySQL's own lack
             raise
@@ -72,7 +78,9 @@ def _brought_up_to_date(event: dict[str, Any], context: Any) -> list[str]:
                 raise
             # A deployment that failed later is rolling back. The schema stays, and the stack must not get stuck.
             logger.warning("The database is ahead of this version", extra={"reason": str(exc)})
-            return []
+            applied = []
+        record_policies(connection, wiring.policies(), wiring.today())
+    return applied
 
 
 def _stop(thread_id: int, settings: Settings) -> None:

@@ -7,7 +7,6 @@ statement that failed. One that was killed continues at the statement that was r
 """
 
 import hashlib
-import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -20,10 +19,13 @@ from pymysql.constants import ER
 
 from db.findings import Finding, Verdict
 from db.grants import grants
+from db.policies import PolicyRefusedError, record_policies, refuse_policies
 from db.server_checks import BEFORE_ANY_MIGRATION, may_make_triggers
+from lending import wiring
 from lending.adapters.logins import LoginUnavailableError
 from lending.adapters.mysql_jobs import Query, connect, query_on, why_none
-from lending.config import InvalidSettingError, Settings
+from lending.adapters.policy_files import InvalidPolicyError
+from lending.config import InvalidSettingError
 
 if TYPE_CHECKING:
     from pymysql.cursors import Cursor
@@ -190,14 +192,17 @@ def _checksum(path: Path) -> str:
 def main() -> None:
     """Migrate the database that the DB_* variables name."""
     try:
-        connection = connect(Settings.from_env(os.environ))
+        connection = connect(wiring.settings())
     except InvalidSettingError as exc:
         sys.exit(f"migrate: {exc}; `make up` starts a server, `source .local/env` says where it is")
     except (LoginUnavailableError, pymysql.MySQLError) as exc:
         sys.exit(f"migrate: no database: {why_none(exc)}")
     try:
+        policies, today = wiring.policies(), wiring.today()
+        refuse_policies(connection, policies, today)
         applied = migrate(connection)
-    except MigrationError as exc:
+        record_policies(connection, policies, today)
+    except (MigrationError, PolicyRefusedError, InvalidPolicyError) as exc:
         sys.exit(f"migrate: {exc}")
     finally:
         connection.close()

@@ -3,6 +3,8 @@
 import json
 import time
 from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -195,3 +197,20 @@ def test_an_answer_that_cannot_be_sent_makes_lambda_try_again(cloudformation: Cl
 
     with pytest.raises(OSError, match="503"):
         cloudformation.request("Create")
+
+
+def test_a_deployment_without_the_policy_in_force_fails_even_as_a_rollback(
+    empty_database: Database, cloudformation: CloudFormation
+) -> None:
+    cloudformation.request("Create")
+    recorded = empty_database.execute("SELECT effective_from FROM policies")
+    empty_database.execute("INSERT INTO policies (hash, effective_from) VALUES (REPEAT('2', 32), '2001-01-01')")
+    empty_database.execute(
+        "INSERT INTO schema_migrations (version, name, checksum, finished_at) VALUES (9999, '9999_newer', '', NOW())"
+    )
+
+    answer = cloudformation.request("Update")
+
+    assert recorded == ((date(2000, 1, 1),),)
+    assert answer["Status"] == "FAILED"
+    assert answer["Reason"].startswith(f"this release lacks policy {'2' * 32}, which is in force since 2001-01-01")
