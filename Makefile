@@ -28,10 +28,11 @@ test: bootstrap ## Run all tests and print the layer's coverage (PYTEST_ARGS="-k
 	@$(PYTHON) -m local.servers exec -- $(PYTHON) -m pytest -n 2 --dist worksteal $(or $(PYTEST_ARGS),--cov)
 
 .PHONY: check
-check: bootstrap bootstrap-sam bootstrap-checkov ## Check format, lint, types, imports, workflows and the template
+check: bootstrap bootstrap-sam bootstrap-checkov ## Check format, lint, types, imports, policies, workflows and the template
 	$(PYTHON) -m ruff format --check
 	$(PYTHON) -m ruff check
 	$(PYTHON) -m mypy
+	$(PYTHON) -m policies.gate
 	$(BIN)/lint-imports --no-logo --cache-dir .local/import_linter_cache
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/check-jsonschema --builtin-schema custom.github-workflows-require-timeout .github/workflows/*.yml
@@ -80,6 +81,19 @@ template: bootstrap ## Write customers.csv and loans.csv with titles and an exam
 .PHONY: export
 export: bootstrap ## Write the loans made here since SINCE=2026-11-01 into FILE=.local/made_here.csv
 	@$(PYTHON) -m importer.export "$(or $(FILE),.local/made_here.csv)" $(if $(SINCE),--since "$(SINCE)")
+
+.PHONY: backtest
+backtest: bootstrap ## Try POLICY=file on the book of DB_* (APPLICATIONS=file.csv or records.jsonl, DAY=2026-11-30)
+	@$(PYTHON) -m policies.backtest "$(POLICY)" $(if $(APPLICATIONS),--applications "$(APPLICATIONS)") \
+	  $(if $(DAY),--day "$(DAY)")
+
+.PHONY: replay
+replay: bootstrap ## Compute the decisions of RECORDS=records.jsonl again and compare
+	@$(PYTHON) -m policies.replay "$(RECORDS)"
+
+.PHONY: decide
+decide: bootstrap ## Decide each line of FILE=applications.csv, lending nothing; goes on where it was killed
+	@$(PYTHON) -m policies.decide "$(FILE)"
 
 .PHONY: sample
 sample: bootstrap ## Load the sample portfolio into what DB_* points at, or into STACK=lending-dev

@@ -23,6 +23,12 @@ def document(*floor_rates: float | None, begins: date | str = "2024-07-01", **me
     }
 
 
+def score(**parts: dict[str, Any]) -> dict[str, Any]:
+    """Return how the first policy scores, with other numbers in some parts."""
+    first: dict[str, Any] = FIRST["score"]
+    return first | {name: first[name] | part for name, part in parts.items()}
+
+
 def write_policy(folder: Path, content: Any, name: str = "next.json") -> Path:
     """Write a policy into a folder, as JSON if it is not text already."""
     path = folder / name

@@ -19,7 +19,7 @@ from local.servers.server import Server
 from testkit.database import Database
 from testkit.environments import environments
 from testkit.fakes import Customer, a_loan
-from testkit.policies import document, with_next, write_policy
+from testkit.policies import document, score, with_next, write_policy
 from testkit.service import Service
 
 ASHA = 1001
@@ -54,7 +54,7 @@ def set_clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
 
 def dearer(day: date) -> dict[str, Any]:
     parts = {"punctuality": {"points": 30}, "volume": {"points": 30, "full_marks_amount": 2000000}}
-    return document(0, 13, 17, begins=day, score=document()["score"] | parts)
+    return document(0, 13, 17, begins=day, score=score(**parts))
 
 
 def refresh() -> dict[str, int]:

@@ -12,18 +12,13 @@ from lending.adapters.policy_files import FOLDER, InvalidPolicyError, read_polic
 from lending.domain.policy import in_force
 from lending.domain.pricing import PricingSlab
 from testkit.fakes import POLICY
-from testkit.policies import BOUNDS, FIRST, document, with_next, write_policy
+from testkit.policies import BOUNDS, FIRST, document, score, with_next, write_policy
 
 DAY = date(2024, 7, 1)
 
 
 def slabs(*edges: tuple[int, int, float | None]) -> list[dict[str, Any]]:
     return [{"from_score": low, "to_score": high, "floor_rate": rate} for low, high, rate in edges]
-
-
-def score(**parts: dict[str, Any]) -> dict[str, Any]:
-    first: dict[str, Any] = FIRST["score"]
-    return first | {name: first[name] | part for name, part in parts.items()}
 
 
 def test_the_first_policy_is_what_the_readme_says() -> None:

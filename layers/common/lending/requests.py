@@ -61,6 +61,18 @@ def parse_application(event: Event) -> LoanApplication:
     return _application(document)
 
 
+def loan_application(document: Any) -> LoanApplication:
+    """Return the application that a document of numbers is, within the bounds of POST /create-loan.
+
+    Raises:
+        InvalidRequestError: Fields are missing, unknown or out of bounds; all of them are named.
+    """
+    errors = _breaches(document, LOAN_REQUEST)
+    if errors:
+        raise InvalidRequestError(errors)
+    return _application(document)
+
+
 def parse_loan_request(event: Event, request_id: str, caller: Caller) -> LoanRequest:
     """Return the application in an event's body with what tells the request from its repetitions.
 
