@@ -18,7 +18,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from datetime import date
 from decimal import Decimal
 from functools import partial
-from itertools import islice, product
+from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -30,37 +30,29 @@ from lending.adapters.logins import LoginUnavailableError
 from lending.adapters.mysql_jobs import why_none
 from lending.adapters.policy_files import FOLDER, InvalidPolicyError, PolicyFile, in_order, read_policies, read_policy
 from lending.config import InvalidSettingError
-from lending.domain.loans import CreditRecord, LoanApplication
+from lending.domain.loans import LoanApplication
 from policies.applications import ApplicationFileError, read_applications
 from policies.page import page
-from policies.snapshot import Snapshot, snapshot
+from policies.snapshot import Row, Snapshot, snapshot
 from policies.tally import SIDES, Flip, Tally, Terms, tally_of
 
 REPORTS = Path(__file__).with_name("reports")
 FLIPS = Path(".local/backtest")
 PIECE = 2000
 """Customers or applications decided at once: what is in memory is a few pieces for each process."""
-AMOUNTS, RATES, TENURES = (50_000, 200_000, 1_000_000), (Decimal(8),), (12, 48)
 
-Piece = list[tuple[CreditRecord, list[LoanApplication]]]
+Piece = tuple[list[Row], dict[int, list[LoanApplication]] | None]
+"""Customers, and what each asks for; None: the grid."""
 
 
 class BacktestError(Exception):
     """There is nothing to try; the message says why."""
 
 
-def grid(customer_id: int) -> list[LoanApplication]:
-    """Return the applications by which a customer is tried where no file says otherwise."""
-    return [
-        LoanApplication(customer_id, Decimal(amount).quantize(Decimal("0.01")), rate, tenure)
-        for amount, rate, tenure in product(AMOUNTS, RATES, TENURES)
-    ]
-
-
 def pieces_of_grid(book: Snapshot) -> Iterator[Piece]:
-    """Yield all customers, each with the grid."""
+    """Yield all customers."""
     for customer_ids in book.customers(PIECE):
-        yield [(record, grid(record.customer_id)) for record in book.records(customer_ids)]
+        yield book.records(customer_ids), None
 
 
 def pieces_of_file(book: Snapshot, path: Path) -> Iterator[Piece]:
@@ -70,7 +62,7 @@ def pieces_of_file(book: Snapshot, path: Path) -> Iterator[Piece]:
         asked: dict[int, list[LoanApplication]] = {}
         for application in piece:
             asked.setdefault(application.customer_id, []).append(application)
-        yield [(record, asked[record.customer_id]) for record in book.records(list(asked))]
+        yield book.records(list(asked)), asked
 
 
 def tallies(pieces: Iterator[Piece], terms: Terms, processes: int) -> Iterator[Tally]:
@@ -79,7 +71,7 @@ def tallies(pieces: Iterator[Piece], terms: Terms, processes: int) -> Iterator[T
     with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
         waiting: deque[Future[Tally]] = deque()
         for piece in pieces:
-            waiting.append(pool.submit(tally_of, piece, terms))
+            waiting.append(pool.submit(tally_of, *piece, terms))
             if len(waiting) > 2 * processes:
                 yield waiting.popleft().result()
         while waiting:

@@ -1,19 +1,24 @@
 """What two policies make of the same applications: counted, and added up over pieces of the book."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from itertools import product
 from typing import NamedTuple
 
+from lending.adapters.mysql_loans import record_of_texts
 from lending.domain.eligibility import Decision, decide
 from lending.domain.loans import CreditRecord, LoanApplication
 from lending.domain.policy import Policy
 from lending.domain.pricing import slab_for
 from lending.domain.scoring import CreditProfile, assess
+from policies.snapshot import Row
 
 SIDES = ("before", "after")
+GRID = list(product((Decimal("50000.00"), Decimal("500000.00")), (Decimal("8.00"),), (12, 48)))
+"""Amount, rate and tenure of what every customer is tried with."""
 
 
 class Flip(NamedTuple):
@@ -117,12 +122,19 @@ class Terms(NamedTuple):
     today: date
 
 
-def tally_of(customers: Sequence[tuple[CreditRecord, Sequence[LoanApplication]]], terms: Terms) -> Tally:
-    """Return what the policies make of a piece of the book."""
+def tally_of(rows: Sequence[Row], asked: Mapping[int, Sequence[LoanApplication]] | None, terms: Terms) -> Tally:
+    """Return what the policies make of a piece of the book, where customers ask for the grid or for what they asked."""
     tally = Tally()
-    for record, applications in customers:
-        tally.add(record, applications, terms)
+    for row in rows:
+        record = record_of_texts(row)
+        if record is not None:
+            tally.add(record, grid(record.customer_id) if asked is None else asked[record.customer_id], terms)
     return tally
+
+
+def grid(customer_id: int) -> list[LoanApplication]:
+    """Return the applications by which a customer is tried where no file says otherwise."""
+    return [LoanApplication(customer_id, *terms) for terms in GRID]
 
 
 def _slab_name(profile: CreditProfile) -> str:

@@ -16,8 +16,9 @@ from lending.domain.eligibility import decide
 from lending.domain.loans import LoanApplication
 from lending.domain.scoring import assess
 from policies import backtest
-from policies.backtest import grid, main
+from policies.backtest import main
 from policies.snapshot import snapshot
+from policies.tally import grid
 from testkit.database import Database
 from testkit.fakes import POLICY, Customer, a_loan
 from testkit.policies import document, score, write_policy
@@ -103,13 +104,13 @@ def test_the_grid_over_the_book_is_what_deciding_one_by_one_comes_to(policy: Pat
     report, flips = tried(policy)
     told, flipped = one_by_one(policy, [each for number in CUSTOMERS for each in grid(number)])
 
-    assert (report["customers"], report["applications"]) == (120, 720)
+    assert (report["customers"], report["applications"]) == (120, 480)
     assert compared(report) == told
     assert {flip[:7] for flip in flips} == flipped
     assert Counter(flip[4] for flip in flips) == {
         change: report[f"approvals_{change}"] for change in ("lost", "gained") if report[f"approvals_{change}"]
     }
-    assert len(flips) > 10
+    assert len(flips) > 5
     assert sum(customers for *_, customers in report["scores"]) == 120
 
 

@@ -1,7 +1,7 @@
 """The loan store in MySQL or MariaDB: all SQL of the service."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from decimal import Decimal
@@ -120,7 +120,7 @@ class MySQLLoanStore(LoanStore):
         rows = self._read(customer_ids, today)
         if _from_demoted(rows):
             raise StoreUnavailableError("The loan store takes no writes: its records may be old.")
-        return _records(rows)
+        return [_record(row) for row in rows if row[CUSTOMER_ID] is not None]
 
     def _read(self, customer_ids: Sequence[int], today: date) -> Rows:
         rows = self._connection.query(CREDIT_RECORDS, _on(customer_ids, today))
@@ -202,11 +202,23 @@ def _lock(transaction: Transaction, customer_id: int, *, autocommit: bool) -> No
     _require(rows, customer_id)
 
 
-def read_records(
-    query: Callable[[str, dict[str, object]], Rows], customer_ids: Sequence[int], today: date
-) -> list[CreditRecord]:
-    """Return the records of customers by a query of one's own, from a server that need not take writes."""
-    return _records(query(CREDIT_RECORDS, _on(customer_ids, today)))
+def record_query(customer_ids: Sequence[int], today: date) -> tuple[str, dict[str, object]]:
+    """Return statement and parameters that read the records of customers, for a connection of one's own."""
+    return CREDIT_RECORDS, _on(customer_ids, today)
+
+
+def record_of_texts(row: tuple[Any, ...]) -> CreditRecord | None:
+    """Return the record in a row of texts, as the server sends it; None in the one of no customer."""
+    customer, salary, limit, on_hold, *counts, lent, current, installments, end = row[CUSTOMER_ID:RECORD_COLUMNS]
+    if customer is None:
+        return None
+    loans, paid, tenure, this_year = map(int, counts)
+    return CreditRecord(
+        *(int(customer), Decimal(salary), Decimal(limit), on_hold != "0"),
+        *(loans, paid, tenure, this_year),
+        *(Decimal(lent), Decimal(current), Decimal(installments)),
+        None if end is None else date.fromisoformat(end),
+    )
 
 
 def _on(customer_ids: Sequence[int], today: date) -> dict[str, object]:
@@ -295,10 +307,6 @@ def _require(rows: Rows, customer_id: int) -> None:
 def _credit_record(rows: Rows, customer_id: int) -> CreditRecord:
     _require(rows, customer_id)
     return _record(rows[0])
-
-
-def _records(rows: Rows) -> list[CreditRecord]:
-    return [_record(row) for row in rows if row[CUSTOMER_ID] is not None]
 
 
 def _record(row: tuple[Any, ...]) -> CreditRecord:
