@@ -13,6 +13,7 @@ SECTIONS = {
     "cold": "Cold: from the start of a process to its first answer",
     "emulator": "Emulator: through AWS's runtime over HTTP",
     "scale": "Scale: a large database",
+    "policies": "Policies: a back-test of a large book, replay, decisions in bulk",
     "outside": "Outside: another system's UPDATE",
     "faults": "Faults: a cache that fails",
     "load": "Load: the local front under many requests",

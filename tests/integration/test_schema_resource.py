@@ -3,7 +3,6 @@
 import json
 import time
 from collections.abc import Iterator
-from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 
