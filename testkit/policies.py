@@ -36,7 +36,7 @@ def write_policy(folder: Path, content: Any, name: str = "next.json") -> Path:
     return path
 
 
-def with_next(folder: Path, content: Any) -> tuple[Policy, ...]:
-    """Return the first policy and the one that is to follow it, as an environment knows them."""
-    files = [read_policy(path) for path in (*FOLDER.glob("*.json"), write_policy(folder, content))]
+def with_next(path: Path) -> tuple[Policy, ...]:
+    """Return the policies of the layer and the one in a file, as an environment knows them."""
+    files = [read_policy(each) for each in (*FOLDER.glob("*.json"), path)]
     return tuple(file.policy for file in in_order(files))

@@ -36,7 +36,7 @@ MOST_STRAGGLERS = len(CUSTOMERS) // 10
 @pytest.fixture
 def policies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Policy, ...]:
     """That of the layer, and from DAY on one with dearer slabs and other weights."""
-    known = with_next(tmp_path, dearer(DAY))
+    known = with_next(write_policy(tmp_path, dearer(DAY)))
     monkeypatch.setattr(wiring, "policies", lambda: known)
     return known
 
@@ -77,6 +77,7 @@ def test_the_next_policy_decides_from_midnight_on(
     set_clock(0)
     after = service.check(ASHA)
     replayed = service.create(ASHA, key="k1", loan_amount=10)
+    lent_after = [service.create(ASHA, key="k2", loan_amount=10) for _ in range(2)]
 
     assert [(answer.cache_status, answer.body["corrected_interest_rate"]) for answer in before] == [
         ("fwd=miss; stored", 12),
@@ -85,9 +86,10 @@ def test_the_next_policy_decides_from_midnight_on(
     assert (after.cache_status, after.body["corrected_interest_rate"]) == ("fwd=miss; stored", 13)
     assert {part["name"]: part["points_possible"] for part in after.body["score_components"]}["volume"] == 30
     assert replayed.body == lent.body
+    assert lent_after[0].body == lent_after[1].body
     records = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"figures"' in line]
     first, then = wiring.policies()
-    assert [record["policy"] for record in records] == [first.hash] * 3 + [then.hash, None]
+    assert [record["policy"] for record in records] == [first.hash] * 3 + [then.hash, None, then.hash, None]
 
 
 @pytest.mark.usefixtures("policies")
@@ -106,6 +108,7 @@ def test_entries_are_renewed_for_the_next_policy_around_midnight(
     # Its loan ends on the eve: the two days differ by more than the policy.
     ends = a_loan(status="APPROVED", start_date=date(2023, 6, 30), end_date=EVE)
     database.add_customer(ASHA, CUSTOMER, [a_loan()] * 3 + [ends])
+    database.add_customer(4, CUSTOMER, [a_loan()])
     set_clock(-HALF_AN_HOUR)
     eve = service.check(ASHA)
     set_clock(seconds)
@@ -162,7 +165,7 @@ def refreshed(policy_file: str, midnight: float) -> int:
 
 
 def _let_midnight_come(policy_file: str, midnight: float) -> None:
-    known = with_next(Path(policy_file).parent, json.loads(Path(policy_file).read_text(encoding="utf-8")))
+    known = with_next(Path(policy_file))
     wiring.policies = lambda: known  # type: ignore[assignment]
     wiring.day_in = lambda seconds: DAY if time.time() + seconds >= midnight else EVE
     wiring.today = lambda: wiring.day_in(0)

@@ -64,7 +64,9 @@ def test_a_release_that_lacks_the_policy_in_force_is_refused(fresh: Database) ->
         deployed(fresh, POLICY, today=TODAY + timedelta(2))
     with pytest.raises(PolicyRefusedError, match=r"lacks policy 9{32}"):
         deployed(fresh, POLICY, from_day(2), today=TODAY + timedelta(9))
-    assert deployed(fresh, from_day(9, "9"), today=TODAY + timedelta(9)), "those before it decide nothing any more"
+    # Those before it decide nothing any more, but are remembered.
+    everything = recorded(POLICY, from_day(2), from_day(9, "9"))
+    assert deployed(fresh, from_day(9, "9"), today=TODAY + timedelta(9)) == everything
 
 
 def test_a_policy_may_be_withdrawn_before_it_begins_and_is_new_again_then(fresh: Database) -> None:

@@ -40,10 +40,10 @@ def book(service: Service, database: Database, tmp_path: Path, monkeypatch: pyte
     return database
 
 
-@pytest.fixture
-def policy(tmp_path: Path) -> Path:
+@pytest.fixture(params=[45, 50], ids=["less of the salary", "the same share"])
+def policy(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
     parts = {"punctuality": {"points": 25}, "volume": {"points": 35}}
-    other = document(0, 14, 18.5, score=score(**parts), salary_share=45)
+    other = document(0, 14, 18.5, score=score(**parts), salary_share=request.param)
     return write_policy(tmp_path, other)
 
 
@@ -110,7 +110,7 @@ def test_the_grid_over_the_book_is_what_deciding_one_by_one_comes_to(policy: Pat
     assert Counter(flip[4] for flip in flips) == {
         change: report[f"approvals_{change}"] for change in ("lost", "gained") if report[f"approvals_{change}"]
     }
-    assert len(flips) > 5
+    assert flips
     assert sum(customers for *_, customers in report["scores"]) == 120
 
 

@@ -33,6 +33,7 @@ TRIGGERS = "db/0004_other_writers.sql"
 
 INTERLEAVINGS = "tests/protocol/test_interleavings.py"
 DOUBLES = "tests/protocol/test_doubles.py"
+TURN = "tests/integration/test_policy_turn.py"
 CACHING = "tests/integration/test_caching.py"
 OUTAGES = "tests/integration/test_cache_outages.py"
 ON_THE_WIRE = "tests/integration/test_cache_connection.py"
@@ -152,6 +153,20 @@ BROKEN_RULES = (
         ' or document["db"] != mark',
         "",
         "tests/unit/test_score_document.py",
+    ),
+    BrokenRule(
+        "another policy's document is a miss",
+        DOCUMENT,
+        'if document["policy"] != policy.hash:\n            document',
+        "if False:\n            document",
+        TURN,
+    ),
+    BrokenRule(
+        "before a policy begins an entry holds the profiles of both days",
+        REFRESH,
+        "None if now is then else then[customer_id]",
+        "None",
+        TURN,
     ),
     # --- writers ---
     BrokenRule(
@@ -334,10 +349,12 @@ BROKEN_RULES = (
     BrokenRule(
         "the outbox is looked at after the store",
         REFRESH,
-        "        fresh = self._fresh_profiles(entries)\n        self.report.inspected",
+        "        fresh = self._fresh_profiles([entry.profile.customer_id for entry in entries], today)\n"
+        "        self.report.inspected",
         "        early = self.outbox.pending([entry.profile.customer_id for entry in entries])\n"
         "        self.outbox.pending = lambda _: early\n"
-        "        fresh = self._fresh_profiles(entries)\n        self.report.inspected",
+        "        fresh = self._fresh_profiles([entry.profile.customer_id for entry in entries], today)\n"
+        "        self.report.inspected",
         INTERLEAVINGS,
     ),
     BrokenRule(

@@ -44,7 +44,7 @@ def test_the_hash_is_of_what_a_file_says_and_not_of_how_it_is_written(tmp_path: 
 
 
 def test_a_policy_holds_until_the_day_before_the_next(tmp_path: Path) -> None:
-    first, then = with_next(tmp_path, document(0, 13, 17.5, begins=DAY))
+    first, then = with_next(write_policy(tmp_path, document(0, 13, 17.5, begins=DAY)))
 
     assert (first.hash, first.last_day) == (POLICY.hash, date(2024, 6, 30))
     assert [slab.floor_rate_pct for slab in then.slabs] == [0, 13, Decimal("17.5")]

@@ -92,7 +92,11 @@ class FakeBulkScoreCache(BulkScoreCache):
     def entries(self, customer_ids: Sequence[int], today: date, policy: Policy) -> list[CachedProfile]:
         self.steps.append(len(customer_ids))
         seen = [self.held[customer_id] for customer_id in customer_ids if customer_id in self.held]
-        return [CachedProfile(profile, b"") for profile in seen if profile.as_of <= today <= profile.valid_through]
+        return [
+            CachedProfile(profile, b"")
+            for profile in seen
+            if profile.policy == policy and profile.as_of <= today <= profile.valid_through
+        ]
 
     def sample(self, limit: int, today: date, policy: Policy) -> list[CachedProfile]:
         return self.entries(list(self.held)[:limit], today, policy)
@@ -290,6 +294,45 @@ def test_an_entry_that_is_not_what_the_store_says_is_dropped_and_reported(
     assert report.inspected == 2
     assert [entry.profile for entry in report.mismatches] == [lie]
     assert report.failures == {}
+
+
+@pytest.mark.parametrize(("known_here", "known_there"), [(date.max, TODAY), (TODAY, date.max)])
+def test_an_entry_may_be_of_a_release_that_knows_of_another_next_policy(
+    outbox: FakeOutbox, store: FakeLoanStore, cache: FakeBulkScoreCache, known_here: date, known_there: date
+) -> None:
+    """It then ends on another day, but with the hash of its policy in any case."""
+    here, there = (POLICY._replace(last_day=day) for day in (known_here, known_there))
+    ends = fresh(store, ASHA, valid_through=min(there.last_day, date(2024, 12, 31)))
+    cache.held = {ASHA: ends._replace(policy=here)}
+
+    refresh = CacheRefresh(outbox, store, cache, lambda: TODAY, lambda _: TODAY, lambda _: here, lambda: 60)
+
+    assert refresh.run(lambda _: False).mismatches == []
+
+
+def test_where_sweeps_are_rare_one_run_makes_all_entries_ready_for_a_policy(
+    outbox: FakeOutbox, store: FakeLoanStore, cache: FakeBulkScoreCache
+) -> None:
+    """A step takes half a second at most, here enough for one entry; the rest is done when no sweep waits for it."""
+    cache.held = {customer_id: fresh(store, customer_id) for customer_id in (ASHA, RAVI)}
+    following = POLICY._replace(hash="2" * 32, effective_from=TODAY)
+    time_left = iter(range(600, 0, -1))
+    unready = cache.unready
+
+    def one_at_a_time(place: int, limit: int, day: date, policy: Policy) -> tuple[int, dict[int, bytes]]:
+        _, entries = unready(place, limit, day, policy)
+        return max(len(entries) - 1, 0), dict(list(entries.items())[:1])
+
+    cache.unready = one_at_a_time  # type: ignore[method-assign]
+    refresh = CacheRefresh(
+        *(outbox, store, cache, lambda: TODAY),
+        lambda seconds: TODAY if seconds > 0 else TODAY - timedelta(days=1),
+        lambda day: following if day == TODAY else POLICY,
+        lambda: next(time_left),
+    )
+
+    assert refresh.run(lambda _: False).warmed == 2
+    assert {profile.policy for profile in cache.held.values()} == {following}
 
 
 def test_an_entry_of_a_customer_who_has_gone_is_wrong(

@@ -122,10 +122,10 @@ class CacheRefresh:
         """
         today, day = self.today(), self.day_in(TURN_SECONDS)
         policy = self.policy_of(day)
-        if policy == self.policy_of(self.day_in(-TURN_SECONDS)):
+        if policy == self.policy_of(self.day_in(-TURN_SECONDS)) or not self._time_to_go_on():
             return False
-        stop_at = max(self.seconds_left() - MAX_SECONDS_OF_A_TURN, MIN_SECONDS_TO_GO_ON)
-        while self.seconds_left() > stop_at:
+        stop_at = self.seconds_left() - MAX_SECONDS_OF_A_TURN
+        while True:
             self._place, entries = self.cache.unready(self._place, BATCH, day, policy)
             # Read after the entries were seen, as in warm().
             then = self._fresh_profiles(list(entries), day)
@@ -136,9 +136,8 @@ class CacheRefresh:
                     for customer_id in now.keys() & then.keys()
                 ]
             )
-            if self._place == 0:
-                return False
-        return True
+            if self._place == 0 or self.seconds_left() < stop_at:
+                return self._place != 0
 
     def inspect(self) -> None:
         """Compare a sample of entries with the store, and drop what is not what it says."""
