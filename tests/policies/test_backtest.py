@@ -17,13 +17,15 @@ from lending.domain.loans import LoanApplication
 from lending.domain.scoring import assess
 from policies import backtest
 from policies.backtest import main
+from policies.gate import objections
 from policies.snapshot import snapshot
 from policies.tally import grid
 from testkit.database import Database
 from testkit.fakes import POLICY, Customer, a_loan
-from testkit.policies import document, score, write_policy
+from testkit.policies import FIRST, document, score, write_policy
 from testkit.service import TODAY, Service
 from tests.integration.test_decision_records import a_life
+from tests.integration.test_portfolio import DATA, imported
 
 CUSTOMERS = range(1, 121)
 
@@ -142,6 +144,47 @@ def test_so_are_the_applications_of_a_file(policy: Path, tmp_path: Path, form: s
 
     assert compared(report) == told
     assert {flip[:7] for flip in flips} >= flipped
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason="the portfolio is not part of the project")
+def test_so_is_the_grid_over_a_real_portfolio(book: Database, policy: Path, tmp_path: Path) -> None:
+    book.clear()
+    imported(book, DATA, tmp_path / "rejects")
+    customers = [number for (number,) in book.execute("SELECT customer_id FROM customers")]
+
+    report, flips = tried(policy)
+    told, flipped = one_by_one(policy, [each for number in customers for each in grid(number)])
+
+    assert (report["customers"], compared(report)) == (300, told)
+    assert {flip[:7] for flip in flips} == flipped
+
+
+@pytest.mark.parametrize(("flipped", "let_in"), [(50, True), (51, False)])
+def test_a_policy_that_flips_more_than_its_bounds_is_refused_by_name(
+    book: Database,
+    tmp_path: Path,
+    flipped: int,
+    let_in: bool,  # noqa: FBT001
+) -> None:
+    """Of 1,000 approvals 5.1 % against a bound of 5 %; 5.0 % are let in."""
+    (folder := tmp_path / "policies").mkdir()
+    write_policy(folder, FIRST, "first.json")
+    slabs = [*FIRST["slabs"][:2], {"from_score": 0, "to_score": 30, "floor_rate": None}]
+    stricter = write_policy(folder, document(slabs=slabs), "stricter.json")
+    well_off = Customer(Decimal(900_000), Decimal(9_000_000))
+    book.add_customer(501, well_off, [a_loan()] * 9)
+    book.add_customer(502, well_off, [a_loan(emis_paid_on_time=4)])
+    lines = ["502,1000,20,12"] * flipped + ["501,1000,20,12"] * (1000 - flipped)
+    applications = tmp_path / "a.csv"
+    applications.write_text("\n".join(["customer_id,loan_amount,interest_rate,tenure", *lines]))
+
+    report, flips = tried(stricter, "--applications", str(applications))
+
+    assert (report["approved"]["before"], report["approvals_lost"]) == (1000, flipped)
+    assert [flip[5:] for flip in flips] == [("16", "16", "CREDIT_SCORE_TOO_LOW")] * flipped
+    assert objections(folder, folder / "reports") == (
+        [] if let_in else ["stricter.json: loses 51 of 1000 approvals, more than the 5 % of its bounds"]
+    )
 
 
 def test_it_sees_one_moment_and_locks_nobody_out(book: Database) -> None:
