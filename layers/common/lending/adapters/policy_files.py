@@ -50,7 +50,8 @@ def read_policies(folder: Path) -> list[PolicyFile]:
     Raises:
         InvalidPolicyError: One makes no sense, or two begin on one day.
     """
-    return in_order([read_policy(path) for path in folder.glob("*.json")])
+    # Not glob(), which takes as long as all the rest at a cold start.
+    return in_order([read_policy(path) for path in folder.iterdir() if path.suffix == ".json"])
 
 
 def in_order(files: Sequence[PolicyFile]) -> list[PolicyFile]:
