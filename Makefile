@@ -84,15 +84,18 @@ export: bootstrap ## Write the loans made here since SINCE=2026-11-01 into FILE=
 
 .PHONY: backtest
 backtest: bootstrap ## Try POLICY=file on the book of DB_* (APPLICATIONS=file.csv or records.jsonl, DAY=2026-11-30)
+	@test -n "$(POLICY)" || { echo "Name the policy: make backtest POLICY=file.json"; exit 2; }
 	@$(PYTHON) -m policies.backtest "$(POLICY)" $(if $(APPLICATIONS),--applications "$(APPLICATIONS)") \
 	  $(if $(DAY),--day "$(DAY)")
 
 .PHONY: replay
 replay: bootstrap ## Compute the decisions of RECORDS=records.jsonl again and compare
+	@test -n "$(RECORDS)" || { echo "Name the records: make replay RECORDS=records.jsonl"; exit 2; }
 	@$(PYTHON) -m policies.replay "$(RECORDS)"
 
 .PHONY: decide
 decide: bootstrap ## Decide each line of FILE=applications.csv, lending nothing; goes on where it was killed
+	@test -n "$(FILE)" || { echo "Name the applications: make decide FILE=applications.csv"; exit 2; }
 	@$(PYTHON) -m policies.decide "$(FILE)"
 
 .PHONY: sample

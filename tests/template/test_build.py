@@ -36,6 +36,14 @@ def test_bytecode_of_other_versions_stays_out(layer: Path) -> None:
     assert {file.name.rpartition(".cpython-")[2] for file in layer.rglob("*.pyc")} == {"313.pyc"}
 
 
+def test_the_layer_has_the_policies(layer: Path) -> None:
+    folder = "lending/policies"
+    files = {file.name: file.read_bytes() for file in (ROOT / "layers/common" / folder).glob("*.json")}
+
+    assert files
+    assert {file.name: file.read_bytes() for file in (layer / folder).glob("*")} == files
+
+
 def test_the_layer_is_the_same_for_every_processor(layer: Path) -> None:
     assert [file for file in layer.rglob("*") if file.suffix in {".so", ".dylib", ".pyd"}] == []
 
