@@ -7,53 +7,18 @@ import json
 import os
 import random
 from collections import Counter
-from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from lending.decision_record import decision_record
-from lending.domain.eligibility import decide
-from lending.domain.loans import CreditRecord, LoanApplication
-from lending.domain.scoring import assess
+from policies.replay import decided_again
 from testkit.database import Database
 from testkit.fakes import POLICY, Customer, Loan, a_loan
 from testkit.service import TODAY, Service
 
 REQUESTS = int(os.environ.get("RECORDS", "400"))
-
-
-def decided_again(record: Mapping[str, Any]) -> dict[str, object]:
-    """Return the record that the figures of a record lead to."""
-    figures, today = record["figures"], date.fromisoformat(record["business_date"])
-    credit_record = CreditRecord(
-        customer_id=record["customer_id"],
-        monthly_salary=2 * Decimal(figures["room_for_installments"]),
-        approved_limit=Decimal(0),
-        on_hold=figures["on_hold"],
-        loans=figures["loans"],
-        emis_paid_on_time=figures["emis_paid_on_time"],
-        tenure_months=figures["tenure_months"],
-        loans_this_year=figures["loans_this_year"],
-        lent_amount=Decimal(figures["lent_amount"]),
-        current_amount=Decimal(int(figures["over_limit"])),
-        current_installments=Decimal(0),
-        first_current_end=None,
-    )
-    highest_rate = record["highest_interest_rate"]
-    application = LoanApplication(
-        record["customer_id"],
-        Decimal(record["loan_amount"]),
-        Decimal(record["interest_rate"]),
-        record["tenure"],
-        None if highest_rate is None else Decimal(highest_rate),
-    )
-    profile = assess(credit_record, today, POLICY)
-    return decision_record(
-        application, decide(application, profile), profile, principal=record["principal"], today=today
-    )
 
 
 def a_life(rng: random.Random) -> list[Loan]:
@@ -109,7 +74,7 @@ def test_each_request_has_one_record_that_its_figures_explain(
             assert record["approved"] == answer.body.get("approval", answer.body.get("loan_approved"))
             assert record["reason_codes"] == answer.body["reason_codes"]
             if record["first_request_id"] is None:
-                again = decided_again(record) | {"loan_id": record["loan_id"]}
+                again = decided_again(record, POLICY) | {"loan_id": record["loan_id"]}
                 assert {name: record[name] for name in again} == again
                 first_records |= {key: record} if key is not None else {}
             else:
