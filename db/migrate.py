@@ -7,10 +7,12 @@ statement that failed. One that was killed continues at the statement that was r
 """
 
 import hashlib
+import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,11 +23,11 @@ from db.findings import Finding, Verdict
 from db.grants import grants
 from db.policies import PolicyRefusedError, record_policies, refuse_policies
 from db.server_checks import BEFORE_ANY_MIGRATION, may_make_triggers
-from lending import wiring
+from lending.adapters import policy_files
 from lending.adapters.logins import LoginUnavailableError
 from lending.adapters.mysql_jobs import Query, connect, query_on, why_none
-from lending.adapters.policy_files import InvalidPolicyError
-from lending.config import InvalidSettingError
+from lending.adapters.policy_files import InvalidPolicyError, read_policies
+from lending.config import InvalidSettingError, Settings
 
 if TYPE_CHECKING:
     from pymysql.cursors import Cursor
@@ -192,13 +194,15 @@ def _checksum(path: Path) -> str:
 def main() -> None:
     """Migrate the database that the DB_* variables name."""
     try:
-        connection = connect(wiring.settings())
+        settings = Settings.from_env(os.environ)
+        connection = connect(settings)
     except InvalidSettingError as exc:
         sys.exit(f"migrate: {exc}; `make up` starts a server, `source .local/env` says where it is")
     except (LoginUnavailableError, pymysql.MySQLError) as exc:
         sys.exit(f"migrate: no database: {why_none(exc)}")
     try:
-        policies, today = wiring.policies(), wiring.today()
+        policies = [file.policy for file in read_policies(policy_files.FOLDER)]
+        today = datetime.now(settings.business_timezone).date()
         refuse_policies(connection, policies, today)
         applied = migrate(connection)
         record_policies(connection, policies, today)
