@@ -50,9 +50,10 @@ def lending_database() -> "MySQLConnection":
 @cache
 def loan_store() -> LoanStore:
     """Return the loan store."""
+    lending = lending_database()
     from lending.adapters.mysql_loans import MySQLLoanStore
 
-    return MySQLLoanStore(database(), lending_database())
+    return MySQLLoanStore(database(), lending)
 
 
 @cache
@@ -130,9 +131,9 @@ def day_in(seconds: float) -> date:
 
 
 @cache
-def policies() -> tuple[Policy, ...]:
+def policies() -> list[Policy]:
     """Return the policies of this release, in the order of their days."""
-    return tuple(file.policy for file in read_policies(FOLDER))
+    return [file.policy for file in read_policies(FOLDER)]
 
 
 def policy_of(day: date) -> Policy:

@@ -64,7 +64,7 @@ def assess(record: CreditRecord, today: date, policy: Policy) -> CreditProfile:
     The score is 0 without loans or with current loans over the approved limit, else the exact sum of
     weight x min(1, reached / full marks) over the four parts, rounded half to even: 0..100.
     """
-    parts = _points(record, policy)
+    parts, valid_through = _points(record, policy), _valid_through(record, today, policy)
     over_limit = record.current_amount > record.approved_limit
     return CreditProfile(
         customer_id=record.customer_id,
@@ -81,7 +81,7 @@ def assess(record: CreditRecord, today: date, policy: Policy) -> CreditProfile:
         current_amount=record.current_amount,
         current_installments=record.current_installments,
         as_of=today,
-        valid_through=_valid_through(record, today, policy),
+        valid_through=valid_through,
         policy=policy,
     )
 
