@@ -26,6 +26,9 @@ SALARY = APPROVED_LIMIT = Decimal(9_000_000_000)
 CURRENT_LOANS_IN = 10
 """One of this many loans is current, the others were repaid."""
 
+BUFFER_POOL = "--innodb-buffer-pool-size=1G"
+"""Half of what the smallest instance of the stack has. The locks of an UPDATE of a million rows lie in it, too."""
+
 INSERT_CUSTOMER = "INSERT INTO customers VALUES (%s, 'Asha', 'Test', 40, %s, %s, %s, 0, 0)"
 INSERT_LOAN = """
 INSERT INTO loans (customer_id, loan_amount, tenure, interest_rate, monthly_repayment, emis_paid_on_time, start_date,
@@ -80,7 +83,7 @@ def private_stores() -> Iterator[Stores]:
     """Start both servers with an empty schema, and name them in this process's environment."""
     folder = own_folder()
     try:
-        with start_mysql(folder / "mysql") as mysql, start_redis(folder / "redis") as redis_server:
+        with start_mysql(folder / "mysql", None, BUFFER_POOL) as mysql, start_redis(folder / "redis") as redis_server:
             os.environ.update(mysql.environment | redis_server.environment)
             with (
                 connect(mysql.environment) as connection,
