@@ -107,6 +107,7 @@ def _readers(size: int) -> Sequence[int]:
 def _costs(stores: Stores, size: int, largest: int) -> list[list[Cell]]:
     """Return what the UPDATE of so many takes in each way."""
     rounds = ROUNDS_OF_ONE if size == 1 else ROUNDS_OF_MANY if size < largest else 1
+    _update(stores, NOBODY_TOLD, size)  # now all have the same salary, and every UPDATE changes every row
     seconds: dict[str, list[float]] = {way: [] for way in (TRIGGERS, BY_HAND, NOBODY_TOLD)}
     order = list(seconds)
     for _ in range(rounds):
