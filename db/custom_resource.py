@@ -63,12 +63,12 @@ def lambda_handler(event: dict[str, Any], context: Any) -> None:
 
 
 def _brought_up_to_date(event: dict[str, Any], context: Any) -> list[str]:
-    settings = wiring.settings()
+    settings, today = wiring.settings(), wiring.today()
     seconds = context.get_remaining_time_in_millis() / 1000 - SECONDS_TO_ANSWER
     over = OutOfTimeError("the function's time was over; deploy again, and it goes on where it was")
     with time_limit(seconds, over), connect(settings) as connection:
         try:
-            refuse_policies(connection, wiring.policies(), wiring.today())
+            refuse_policies(connection, wiring.policies(), today)
             applied = migrate(connection)
         except OutOfTimeError:
             _stop(connection.thread_id(), settings)  # type: ignore[no-untyped-call]  # PyMySQL's own lack
@@ -79,7 +79,7 @@ def _brought_up_to_date(event: dict[str, Any], context: Any) -> list[str]:
             # A deployment that failed later is rolling back. The schema stays, and the stack must not get stuck.
             logger.warning("The database is ahead of this version", extra={"reason": str(exc)})
             applied = []
-        record_policies(connection, wiring.policies(), wiring.today())
+        record_policies(connection, wiring.policies(), today)
     return applied
 
 

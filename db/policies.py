@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 DAYS_AHEAD = 2
 """A deployment takes less. By then no environment is left that does not know of the policy."""
+DAYS_TO_WITHDRAW = DAYS_AHEAD + 1
+"""A deployment that withdraws a policy may be rolled back, also beyond midnight: the policy is a new one then."""
 
 
 class PolicyRefusedError(Exception):
@@ -25,16 +27,26 @@ def refuse_policies(connection: "pymysql.Connection[Cursor]", policies: Sequence
     """Refuse a release by its policies, before anything is changed.
 
     Raises:
-        PolicyRefusedError: It lacks the recorded policy in force, or one that is not recorded begins too soon.
+        PolicyRefusedError: It has none in force, lacks the recorded one in force or one that begins soon, or one that
+            is not recorded begins too soon.
     """
     recorded = _recorded(connection)
     known = {policy.hash for policy in policies}
+    if policies[0].effective_from > today:
+        raise PolicyRefusedError(f"none of this release's policies is in force on {today}")
     begun = [(day, hash_) for hash_, day in recorded.items() if day <= today]
     if begun and max(begun)[1] not in known:
         day, hash_ = max(begun)
         raise PolicyRefusedError(
             f"this release lacks policy {hash_}, which is in force since {day}: decisions would follow older rules"
         )
+    for hash_, day in recorded.items():
+        if hash_ not in known and today < day < today + timedelta(days=DAYS_TO_WITHDRAW):
+            raise PolicyRefusedError(
+                f"this release lacks policy {hash_}, which begins on {day}: until it is withdrawn, an environment of "
+                f"an older release may decide by it; the last day to withdraw it was "
+                f"{day - timedelta(days=DAYS_TO_WITHDRAW)}"
+            )
     for policy in policies:
         if recorded and policy.hash not in recorded and policy.effective_from < today + timedelta(days=DAYS_AHEAD):
             raise PolicyRefusedError(

@@ -69,12 +69,20 @@ def test_a_release_that_lacks_the_policy_in_force_is_refused(fresh: Database) ->
     assert deployed(fresh, from_day(9, "9"), today=TODAY + timedelta(9)) == everything
 
 
-def test_a_policy_may_be_withdrawn_before_it_begins_and_is_new_again_then(fresh: Database) -> None:
-    deployed(fresh, POLICY, from_day(2))
+def test_a_policy_may_be_withdrawn_three_days_before_it_begins_and_so_come_back_in_a_rollback(fresh: Database) -> None:
+    deployed(fresh, POLICY, from_day(9))
 
-    assert deployed(fresh, POLICY, today=TODAY + timedelta(1)) == recorded(POLICY)
-    with pytest.raises(PolicyRefusedError, match="is new"):
-        deployed(fresh, POLICY, from_day(2), today=TODAY + timedelta(1))
+    for days in (7, 8):
+        with pytest.raises(PolicyRefusedError, match=r"lacks policy 2{32}, which begins on .* was 2027-01-16"):
+            deployed(fresh, POLICY, today=TODAY + timedelta(days))
+    assert deployed(fresh, POLICY, today=TODAY + timedelta(6)) == recorded(POLICY)
+    # The next day, since a deployment may fail beyond midnight.
+    assert deployed(fresh, POLICY, from_day(9), today=TODAY + timedelta(7)) == recorded(POLICY, from_day(9))
+
+
+def test_a_release_without_a_policy_in_force_is_refused(fresh: Database) -> None:
+    with pytest.raises(PolicyRefusedError, match="none of this release's policies is in force on 2027-01-10"):
+        deployed(fresh, from_day(1))
 
 
 def test_an_edited_policy_in_force_is_another_and_is_refused(fresh: Database) -> None:

@@ -20,7 +20,7 @@ from lending.request_errors import (
     ScopeMissingError,
     UnknownCallerError,
 )
-from lending.requests import MAX_BODY_BYTES, parse_application, parse_loan_request
+from lending.requests import MAX_BODY_BYTES, loan_application, parse_application, parse_loan_request
 
 FIELDS = {"customer_id": "1001", "loan_amount": "100000.00", "interest_rate": "8.25", "tenure": "12"}
 
@@ -517,3 +517,12 @@ def test_a_token_with_the_scope_is_let_in(claims: dict[str, str]) -> None:
 def test_who_lacks_the_scope_is_refused(caller: dict[str, Any] | None) -> None:
     with pytest.raises(ScopeMissingError, match=r"^The token lacks the scope loans\.write\.$"):
         admitted({"requestContext": {"authorizer": caller}}, "loans.write")
+
+
+def test_a_document_of_numbers_is_an_application_within_the_same_bounds() -> None:
+    numbers = {name: Decimal(value) for name, value in FIELDS.items()} | {"highest_interest_rate": Decimal("9.5")}
+
+    assert loan_application(numbers) == parse_loan(body(highest_interest_rate="9.5")).application
+    with pytest.raises(InvalidRequestError) as refusal:
+        loan_application(numbers | {"tenure": Decimal(0)})
+    assert [error.pointer for error in refusal.value.errors] == ["/tenure"]

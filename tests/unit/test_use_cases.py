@@ -476,6 +476,7 @@ def test_after_a_lost_commit_the_request_answers_what_is_true(
     key: bytes | None,
     *,
     durable: bool,
+    profile: CreditProfile,
 ) -> None:
     monkeypatch.setattr(FakeTransaction, "commit", lost_commits(store, durable=durable))
 
@@ -483,8 +484,22 @@ def test_after_a_lost_commit_the_request_answers_what_is_true(
 
     assert result.loan is not None
     assert not result.replayed
+    assert result.profile == profile, "its record explains it"
     assert len(store.loans[ASHA]) == 4
     assert scores.held == {}
+
+
+def test_a_decline_whose_reply_was_lost_tells_the_profile_that_it_rests_on(
+    create: Callable[..., LoanResult],
+    store: FakeLoanStore,
+    monkeypatch: pytest.MonkeyPatch,
+    profile: CreditProfile,
+) -> None:
+    monkeypatch.setattr(FakeTransaction, "commit", lost_commits(store, durable=True))
+
+    result = create(BEYOND_MEANS, key=b"key")
+
+    assert (result.loan, result.profile, result.first_request_id) == (None, profile, None)
 
 
 def test_a_loan_that_somebody_has_looked_for_in_vain_was_not_made(

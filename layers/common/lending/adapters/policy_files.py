@@ -6,7 +6,7 @@
 import json
 from collections.abc import Sequence
 from datetime import date, timedelta
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
@@ -79,7 +79,7 @@ def read_policy(path: Path) -> PolicyFile:
     try:
         document = json.loads(
             path.read_text(encoding="utf-8"),
-            parse_float=Decimal,
+            parse_float=_number,
             parse_constant=_refuse,
             object_pairs_hook=_unique_names,
         )
@@ -158,7 +158,7 @@ def _slabs(value: Any) -> tuple[PricingSlab, ...]:
     raise InvalidPolicyError("slabs: the score 0 must decline: its floor_rate must be null")
 
 
-def _members(value: Any, at: str, *names: str, optional: str = "") -> dict[str, Any]:
+def _members(value: Any, at: str, *names: str, optional: str | None = None) -> dict[str, Any]:
     """Return an object that has these members and no others."""
     if not isinstance(value, dict):
         raise InvalidPolicyError(f"{at or 'the file'} must be an object")
@@ -183,7 +183,8 @@ def _decimal(value: Any, at: str, low: Decimal, high: Decimal) -> Decimal:
         raise InvalidPolicyError(f"{at} must be a number from {low} to {high}, not {_shown(value)}")
     if value != Decimal(value).quantize(CENT):
         raise InvalidPolicyError(f"{at} must have at most 2 decimals, not {_shown(value)}")
-    return Decimal(value)
+    # As the hash has it: policies of one hash decide alike to the last character.
+    return Decimal(str(_canonical_number(Decimal(value))))
 
 
 def _date(value: Any, at: str) -> date:
@@ -198,6 +199,13 @@ def _date(value: Any, at: str) -> date:
 
 def _shown(value: Any) -> str:
     return str(value) if isinstance(value, Decimal) else repr(value)
+
+
+def _number(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        raise InvalidPolicyError(f"{text} is no number") from None
 
 
 def _refuse(name: str) -> NoReturn:

@@ -23,7 +23,7 @@ class LoanResult(NamedTuple):
     loan: LoanMade | None
     """The loan that was made; None for a decline."""
     profile: CreditProfile | None = None
-    """On which it was decided; None where that was done before."""
+    """On which it was decided; None where another request did that."""
     first_request_id: str | None = None
     """The request that came to this result, where this one with the same key only found it."""
 
@@ -117,11 +117,11 @@ def _lend(
         own = transaction.result_of_request(request.application.customer_id, request.request_id)
         tries.looked()
         if own is not None:
-            return _replayed(request, own, write)
+            return _replayed(request, own, write, tries)
     earlier, record = transaction.read(request, today)
     if earlier is not None:
-        return _replayed(request, earlier, write)
-    profile = assess(record, today, policy)
+        return _replayed(request, earlier, write, tries)
+    profile = tries.decided_on = assess(record, today, policy)
     decision = decide(request.application, profile)
     loan = None
     if decision.approved:
@@ -138,10 +138,11 @@ def _lend(
     return LoanResult(decision, loan, profile)
 
 
-def _replayed(request: LoanRequest, earlier: EarlierResult, write: CacheWrite) -> LoanResult:
+def _replayed(request: LoanRequest, earlier: EarlierResult, write: CacheWrite, tries: Tries) -> LoanResult:
     if earlier.application != request.application:
         raise IdempotencyMismatchError
     if earlier.loan is not None:
         write.take_over(earlier.request_id)
-    first_request_id = None if earlier.request_id == request.request_id else earlier.request_id
-    return LoanResult(earlier.decision, earlier.loan, None, first_request_id)
+    if earlier.request_id == request.request_id:
+        return LoanResult(earlier.decision, earlier.loan, tries.decided_on)
+    return LoanResult(earlier.decision, earlier.loan, None, earlier.request_id)

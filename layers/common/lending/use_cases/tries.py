@@ -10,6 +10,10 @@ from lending.errors import (
     TransactionConflictError,
 )
 from lending.patience import Patience
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lending.domain.scoring import CreditProfile
 
 MAX_CONFLICTS = 3
 MAX_LOST_CONNECTIONS = 1
@@ -39,6 +43,8 @@ class Tries:
         }
         self.in_doubt = False
         """Whether a commit was sent whose reply never came, and nobody has looked since."""
+        self.decided_on: CreditProfile | None = None
+        """On which the last try decided: it explains the result that it turns out to have had."""
 
     def require_time_to_begin(self) -> None:
         """Give up rather than begin a transaction that could be cut off while it waits.
