@@ -1,6 +1,7 @@
 """How often and how long one request tries to lend, and what it must find out before it may give up."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from lending.errors import (
     ConnectionLostError,
@@ -10,7 +11,6 @@ from lending.errors import (
     TransactionConflictError,
 )
 from lending.patience import Patience
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lending.domain.scoring import CreditProfile
