@@ -1,6 +1,6 @@
 """The refresh on stores in memory: what it drops, renews and compares, in which order and how much of it at once."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -42,9 +42,11 @@ class Batch(InvalidationBatch):
     def rows(self) -> int:  # type: ignore[override]  # read alone
         return len(self.invalidations)
 
-    def confirm(self) -> None:
+    def confirm(self, *, except_of: Collection[int] = ()) -> int:
         self.outbox.steps.append("confirm")
-        self.outbox.rows = self.outbox.rows[len(self.invalidations) :]
+        gone = [row for row in self.invalidations if row.customer_id not in except_of]
+        self.outbox.rows = [row for row in self.outbox.rows if row not in gone]
+        return len(gone)
 
 
 @dataclass
@@ -77,13 +79,16 @@ class FakeBulkScoreCache(BulkScoreCache):
     expiring: list[int] = field(default_factory=list)
     changed: set[int] = field(default_factory=set)
     away: bool = False
+    dead_shard: set[int] = field(default_factory=set)
+    """Customers whose node is away."""
 
-    def finish_writes(self, invalidations: Sequence[Invalidation]) -> None:
+    def finish_writes(self, invalidations: Sequence[Invalidation]) -> set[int]:
         if self.away:
             raise CacheAwayError(BypassReason.UNAVAILABLE)
         self.steps.append(len(invalidations))
         for invalidation in invalidations:
             self.held.pop(invalidation.customer_id, None)
+        return self.dead_shard & {invalidation.customer_id for invalidation in invalidations}
 
     def pop_expiring(self, limit: int) -> list[int]:
         popped, self.expiring = self.expiring[:limit], self.expiring[limit:]

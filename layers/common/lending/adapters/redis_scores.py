@@ -63,14 +63,15 @@ class RedisScoreCache(ScoreCache):
     def _unless_away(
         self, read: Callable[[int, date, Policy], LookUp], customer_id: int, today: date, policy: Policy
     ) -> LookUp:
-        if not self._connection.breaker.lets_through():
+        node = self._connection.node_of(self._keyspace.entry(customer_id))
+        if not node.breaker.lets_through():
             return LookUp(None, bypass=BypassReason.BREAKER_OPEN)
         try:
             return read(customer_id, today, policy)
         except CacheAwayError as exc:
             return LookUp(None, bypass=exc.reason)
         except (AttributeError, TypeError, ValueError) as exc:  # a reply of a kind that no cache of ours gives
-            return LookUp(None, bypass=self._connection.away(exc).reason)
+            return LookUp(None, bypass=node.away(exc).reason)
 
     def _look_up(self, customer_id: int, today: date, policy: Policy) -> LookUp:
         lease = _new_lease()
