@@ -16,7 +16,7 @@ FIRST_REPLICA = 3
 """In a shard of CLUSTER SLOTS, after its first slot, its last slot and its master."""
 SETTLED_SECONDS = 30
 OPTIONS = (
-    *("--cluster-enabled", "yes", "--cluster-require-full-coverage", "no", "--cluster-node-timeout", "1000"),
+    *("--cluster-enabled", "yes", "--cluster-require-full-coverage", "no", "--cluster-node-timeout", "2000"),
     *("--repl-diskless-sync-delay", "0", "--cluster-replica-validity-factor", "0"),
 )
 

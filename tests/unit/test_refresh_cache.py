@@ -203,6 +203,19 @@ def test_what_the_cache_does_not_confirm_stays_in_the_outbox(
     assert {step: type(failure) for step, failure in report.failures.items()} == {"sweep": CacheAwayError}
 
 
+def test_customers_of_a_dead_shard_wait_and_nobody_waits_for_them(
+    outbox: FakeOutbox, store: FakeLoanStore, cache: FakeBulkScoreCache
+) -> None:
+    outbox.rows = invalidations(3)
+    cache.dead_shard = {1}
+
+    report = refreshed(outbox, store, cache)
+
+    assert report.swept == 2
+    assert [row.customer_id for row in outbox.rows] == [1]
+    assert report.oldest_seconds == AGE
+
+
 @pytest.mark.parametrize(("seconds_left", "left"), [(10.0, 1), (10.1, 0)])
 def test_with_ten_seconds_left_no_batch_begins(
     outbox: FakeOutbox, store: FakeLoanStore, cache: FakeBulkScoreCache, seconds_left: float, left: int

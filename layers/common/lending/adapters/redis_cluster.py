@@ -71,8 +71,17 @@ class RedisCluster(RedisConnection):
 
     @override
     def try_all(self, commands: Sequence[Command], *, wait: Wait) -> list[Any]:
-        errands = [_Errand(number, self._first_node(number, command)) for number, command in enumerate(commands)]
-        replies: list[Any] = [None] * len(commands)
+        if self._owners:
+            errands = [_Errand(number, self._first_node(number, command)) for number, command in enumerate(commands)]
+            replies: list[Any] = [None] * len(commands)
+        else:
+            started_at = time.monotonic()
+            replies = self.exchange(commands, wait=wait)
+            moved = [number for number, reply in enumerate(replies) if isinstance(reply, AskError)]
+            if not moved:
+                return replies
+            spent = time.monotonic() - started_at
+            errands = [self._redirected(_Errand(number, self), replies[number], spent) for number in moved]
         for _ in range(1 + REDIRECTIONS):
             redirected: list[_Errand] = []
             for node in dict.fromkeys(errand.node for errand in errands):
@@ -97,8 +106,6 @@ class RedisCluster(RedisConnection):
                 node.close()
 
     def _first_node(self, number: int, command: Command) -> RedisConnection:
-        if not self._owners:
-            return self
         if len(command) == 1:  # about no key: each node in turn
             nodes = self.nodes()
             return nodes[number % len(nodes)]
