@@ -28,7 +28,7 @@ from lending.patience import Patience
 from local.servers.redis_cluster import MASTERS, Cluster, ask, start_cluster
 from local.servers.redis_server import start_redis
 from local.servers.server import Server
-from testkit.fakes import Customer, a_loan, credit_record
+from testkit.fakes import POLICY, Customer, a_loan, credit_record
 from testkit.resharding import Resharding
 
 TODAY = date(2024, 6, 15)
@@ -68,15 +68,15 @@ class Reader:
         record = credit_record(0, Customer(Decimal(90_000), Decimal(3_000_000)), [a_loan()] * 3, TODAY)
         for customer_id in range(CUSTOMERS):
             cache = self.cache()
-            found = cache.look_up(customer_id, TODAY)
+            found = cache.look_up(customer_id, TODAY, POLICY)
             if found.lease is not None:
-                cache.fill(found.lease, assess(record._replace(customer_id=customer_id), TODAY))
+                cache.fill(found.lease, assess(record._replace(customer_id=customer_id), TODAY, POLICY))
 
     def look_up(self, customer_id: int, told: LookUps) -> LookUps:
         """Look one up, and add what came of it."""
         cache = self.cache()
         started_at = time.perf_counter()
-        found = cache.look_up(customer_id, TODAY)
+        found = cache.look_up(customer_id, TODAY, POLICY)
         told.milliseconds.append((time.perf_counter() - started_at) * 1000)
         away = found.bypass is not None
         return told._replace(bypasses=told.bypasses + away, misses=told.misses + (not away and found.profile is None))
@@ -152,7 +152,7 @@ def hits(node: Server, cluster: Cluster) -> None:
         for name, reader in readers.items():
             cache = reader.cache()
             started_at = time.perf_counter()
-            cache.look_up(number % CUSTOMERS, TODAY)
+            cache.look_up(number % CUSTOMERS, TODAY, POLICY)
             times[name].append(time.perf_counter() - started_at)
         started_at = time.perf_counter()
         client.eval(LOOK_UP, 1, KEYSPACE.entry(number % CUSTOMERS), "lease:x", "5000", "3600000", "100000")
