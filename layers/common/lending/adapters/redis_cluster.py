@@ -15,7 +15,7 @@ from lending.adapters.logins import LoginSource
 from lending.adapters.redis_connection import Command, RedisConnection, Wait
 from lending.config import Settings
 from lending.patience import Patience
-from lending.ports import CacheAwayError
+from lending.ports import BypassReason, CacheAwayError
 
 SLOTS = 16_384
 REDIRECTIONS = 4
@@ -134,6 +134,8 @@ class RedisCluster(RedisConnection):
         left = max(
             wait.total - max(errand.spent for errand in errands), self._patience.cache_send if wait.resumes else 0
         )
+        if left <= 0:
+            raise CacheAwayError(BypassReason.UNAVAILABLE)  # which is not this node's failure
         told = node.exchange([*sent, ASK_FOR_SLOTS] if wants_map else sent, wait=wait._replace(total=left))
         spent = time.monotonic() - started_at
         if wants_map:

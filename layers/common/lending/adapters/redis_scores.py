@@ -138,9 +138,12 @@ class RedisScoreCache(ScoreCache):
             self._seconds_left -= time.monotonic() - started_at
 
     def _note_expiring(self, customer_id: int) -> None:
+        expiring = self._keyspace.expiring
+        if not self._connection.node_of(expiring).breaker.lets_through():  # it may lie on another node
+            return
         wait = Wait(self._seconds_left, self._patience.cache_reply)
         with suppress(CacheAwayError):  # it is a hit all the same
-            self._connection.ask("SADD", self._keyspace.expiring, customer_id, wait=wait)
+            self._connection.ask("SADD", expiring, customer_id, wait=wait)
 
 
 def _new_lease() -> bytes:
