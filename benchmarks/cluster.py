@@ -8,7 +8,7 @@ import time
 from contextlib import ExitStack
 from datetime import date
 from decimal import Decimal
-from itertools import pairwise, zip_longest
+from itertools import pairwise
 from multiprocessing import Event, Process
 from multiprocessing.synchronize import Event as EventType
 from pathlib import Path
@@ -113,10 +113,11 @@ def move_all(cluster: Cluster, over: EventType) -> None:
         with Resharding(cluster) as resharding:
             bounds = [number * SLOTS // MASTERS for number in range(MASTERS + 1)]
             of_each = [range(*each) for each in pairwise(bounds)]
-            # One of each in turn: a master that has none left becomes a replica.
-            for round_ in zip_longest(*of_each):
-                for number, slot in enumerate(round_):
-                    if slot is not None:
+            # To one node after the other: were all to take slots at once, they could claim the same one by the same
+            # epoch. The last slot of each goes last: a master that has none left becomes a replica.
+            for part in (slice(None, -1), slice(-1, None)):
+                for number, slots in enumerate(of_each):
+                    for slot in slots[part]:
                         resharding.move(slot, cluster.nodes[(number + 1) % MASTERS])
     finally:
         over.set()
