@@ -52,7 +52,7 @@ format: bootstrap ## Format the code and fix what ruff can fix
 	$(PYTHON) -m ruff format
 
 .PHONY: up
-up: bootstrap ## Start MySQL and Redis alone; `source .local/env` to reach them
+up: bootstrap ## Start MySQL and Redis (CACHE=cluster: a sharded one) alone; `source .local/env` to reach them
 	@$(PYTHON) -m local.servers up
 
 .PHONY: down
@@ -119,7 +119,7 @@ interleavings: bootstrap ## Explore every order of events of the cache protocol,
 	@$(PYTHON) -m tests.protocol.interleavings
 
 .PHONY: histories
-histories: bootstrap ## Play N=10000 random histories on real servers, ours and naive (minutes)
+histories: bootstrap ## Play N=10000 random histories on real servers, ours and naive (minutes; CACHE=cluster)
 	@$(PYTHON) -m tests.protocol.histories -n $(or $(N),10000)
 
 .PHONY: money

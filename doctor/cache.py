@@ -1,18 +1,19 @@
 """The checks of the cache, asked as the functions ask it."""
 
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from redis.exceptions import AuthenticationError, MovedError, ResponseError
+from redis.exceptions import AuthenticationError, ResponseError
 
 from db.findings import Finding, failed, ok, warning
 from doctor.clocks import compared
-from doctor.commands import NOBODY, commands, name
+from doctor.commands import IN_A_CLUSTER, NOBODY, commands, name
 from doctor.examination import LOOPBACK, Result, carried_out, root_of, words_of
 from lending import wiring
 from lending.adapters.logins import LoginUnavailableError
+from lending.adapters.redis_cluster import SLOTS
 from lending.adapters.redis_connection import Command, Wait
 from lending.config import Settings
 from lending.ports import CacheAwayError
@@ -36,7 +37,7 @@ def examine_cache(settings: Settings) -> Iterator[Result]:
             "cache role": about.role,
             "cache cluster mode": about.cluster_mode,
             "cache memory": about.memory,
-            "cache commands": _commands,
+            "cache commands": about.commands,
             "cache clock": _clock,
         }
     )
@@ -89,8 +90,6 @@ def _part_in_the_way(cause: BaseException) -> tuple[str, str]:
             "REDIS_TLS_CA must hold the server's authority, REDIS_HOST be a name in its certificate; TLS 1.3 at least"
         )
         return "cache TLS", to_do
-    if isinstance(cause, MovedError):
-        return "cache database", "turn cluster mode off: the entries of one node alone can be reached"
     if isinstance(cause, ResponseError):
         no_such_database = "SELECT is not allowed" in str(cause) or "DB index" in str(cause)
         # Any other error is about this command alone: the check of all commands tells of it.
@@ -122,10 +121,14 @@ class About:
         return ok("primary")
 
     def cluster_mode(self) -> Finding:
-        """Tell whether all entries lie on this node."""
-        if self._info().get("cluster_enabled") == "1":
-            return failed("on", "use a server with cluster mode off: MOVED is not followed")
-        return ok("off")
+        """Tell how many nodes have the entries, and whether every slot has one."""
+        if self._info().get("cluster_enabled") != "1":
+            return ok("off")
+        ranges = _ask("CLUSTER", "SLOTS")
+        served = sum(last + 1 - first for first, last, *_ in ranges)
+        masters = {tuple(master[:2]) for _, _, master, *_ in ranges}
+        found = f"on: {served} of {SLOTS} slots on {len(masters)} nodes"
+        return ok(found) if served == SLOTS else failed(found, "give each slot a node: without one, it is never cached")
 
     def memory(self) -> Finding:
         """Tell what becomes of entries when memory is full."""
@@ -143,6 +146,19 @@ class About:
             return failed(f"{found}: once memory is full every look-up is refused", to_do)
         return warning(found, to_do)
 
+    def commands(self) -> Finding:
+        """Tell whether this user may send all that the service sends, also in scripts."""
+        sent = commands(wiring.keyspace())
+        return _allowed(sent + IN_A_CLUSTER if self._is_cluster() else sent)
+
+    def _is_cluster(self) -> bool:
+        try:
+            return self._info().get("cluster_enabled") == "1"
+        except CacheAwayError as exc:
+            if not isinstance(exc.__cause__, ResponseError):
+                raise
+            return False  # INFO may be forbidden
+
     def _info(self) -> dict[str, str]:
         if not self._told:
             lines = _ask("INFO").decode().splitlines()
@@ -150,9 +166,7 @@ class About:
         return self._told
 
 
-def _commands() -> Finding:
-    """Tell whether this user may send all that the service sends, also in scripts."""
-    sent = commands(wiring.keyspace())
+def _allowed(sent: Sequence[Command]) -> Finding:
     try:
         user = _ask("ACL", "WHOAMI").decode()
         refusals = {name(command): _told(_ask("ACL", "DRYRUN", user, *command)) for command in sent}

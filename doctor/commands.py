@@ -10,7 +10,7 @@ SHORT_MILLISECONDS = 1000
 
 
 def commands(keyspace: Keyspace) -> list[Command]:
-    """Return the commands, in an order in which each may be carried out."""
+    """Return the commands to any server, in an order in which each may be carried out."""
     entry = keyspace.entry(NOBODY)
     return [
         ("SELECT", keyspace.database),
@@ -28,6 +28,10 @@ def commands(keyspace: Keyspace) -> list[Command]:
     ]
 
 
+IN_A_CLUSTER: list[Command] = [("CLUSTER", "SLOTS"), ("ASKING",)]
+"""What is sent beside, where there are slots that can move."""
+
+
 def name(command: Command) -> str:
-    """Return what a command is called."""
-    return str(command[0])
+    """Return what a command is called, as an ACL has it."""
+    return "CLUSTER|SLOTS" if command in IN_A_CLUSTER[:1] else str(command[0])

@@ -7,14 +7,15 @@
 
 For each of the two, `exec` uses the first of these: the server that DB_HOST or REDIS_HOST names; the one of a running
 `up`; a private one for the time of the command. A private one runs from an installed program, else in Docker, else from
-a program that apt-get or Homebrew installs now.
+a program that apt-get or Homebrew installs now. With CACHE=cluster in the environment, the private Redis that `up` and
+`exec` start is a Redis Cluster.
 """
 
 import argparse
 import os
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -25,12 +26,17 @@ from local.servers.mysql_server import empty_mysql, start_mysql
 from local.servers.owners import disown_all, own_folder, stop_all_in, stop_orphans
 from local.servers.process import recorded_process
 from local.servers.programs import STATE, only_one, say
+from local.servers.redis_cluster import Cluster, start_cluster
 from local.servers.redis_server import empty_redis, start_redis
-from local.servers.server import ServerError, accepts_connections
+from local.servers.server import Server, ServerError, accepts_connections
 
 KEPT = STATE / "servers" / "kept"  # what `up` started
 ENV_FILE = STATE / "env"
-STARTERS = {"DB": ("mysql", start_mysql, "3306"), "REDIS": ("redis", start_redis, "6379")}
+START_CACHE = start_cluster if os.environ.get("CACHE") == "cluster" else start_redis
+STARTERS: Mapping[str, tuple[str, Callable[[Path], Server | Cluster], str]] = {
+    "DB": ("mysql", start_mysql, "3306"),
+    "REDIS": ("redis", START_CACHE, "6379"),
+}
 
 
 def main() -> int:
@@ -138,7 +144,8 @@ def _at_hand(stack: ExitStack) -> dict[str, str]:
             say(f"using the {name} of `make up`")
             environment |= {key: value for key, value in kept.items() if key.startswith(prefix)}
         else:
-            server = stack.enter_context(start(own_folder() / name))
+            server = start(own_folder() / name)
+            stack.callback(server.close)
             say(f"started {server.name} at {server.host}:{server.port} for this command")
             environment |= server.environment
             if prefix == "DB":

@@ -59,9 +59,13 @@ def in_container() -> bool:
 
 
 def empty_redis(environment: Mapping[str, str]) -> None:
-    """Forget everything."""
+    """Forget everything, on each node of a cluster."""
     with redis.Redis(host=environment["REDIS_HOST"], port=int(environment["REDIS_PORT"])) as client:
         client.flushall()
+        shards = client.execute_command("CLUSTER", "SLOTS") if client.info("cluster")["cluster_enabled"] else []
+    for _, _, (host, port, *_), *_ in shards:
+        with redis.Redis(host=host.decode(), port=port) as master:
+            master.flushall()
 
 
 def find_redis() -> Path | None:

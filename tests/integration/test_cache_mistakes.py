@@ -262,7 +262,7 @@ WORDS = {
     "ERR unknown command 'EVAL', with args beginning with: '91234' '3000000'": "misconfigured",
     "ERR Error running script (call to f_91234): @user_script:1: 91234": "misconfigured",
     "MISCONF Redis is configured to save RDB snapshots": "misconfigured",
-    "MOVED 3999 10.0.0.1:6379": "misconfigured",
+    "MOVED 3999 127.0.0.1:1": "unavailable",
 }
 
 

@@ -9,7 +9,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from doctor.commands import commands, name
+from doctor.commands import IN_A_CLUSTER, commands, name
 from functions.refresh_cache import app as refresh_cache
 from lending.adapters.keyspace import Keyspace
 from lending.patience import Patience
@@ -90,7 +90,7 @@ def test_it_may_do_all_that_the_service_does(
 
 
 def test_it_may_send_what_the_service_sends_and_no_other_command() -> None:
-    sent = {f"+{name(command).lower()}" for command in commands(Keyspace(1, PREFIX, "mark"))}
+    sent = {f"+{name(command).lower()}" for command in commands(Keyspace(1, PREFIX, "mark")) + IN_A_CLUSTER}
 
     assert {each for each in access_string("CacheUser") if each.startswith("+")} == sent
 

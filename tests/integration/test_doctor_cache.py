@@ -123,7 +123,7 @@ SERVERS: dict[str, tuple[tuple[str, ...], dict[str, str], Verdict, str]] = {
         ("--cluster-enabled", "yes", "--cluster-require-full-coverage", "no"),
         {"REDIS_DB": "0"},
         Verdict.FAILED,
-        "",
+        "give each slot a node",
     ),
     "database": (("--cluster-enabled", "yes"), {"REDIS_DB": "1"}, Verdict.FAILED, "give a REDIS_DB"),
     "memory": (("--maxmemory-policy", "noeviction"), {}, Verdict.FAILED, "set maxmemory-policy allkeys-lru"),

@@ -137,6 +137,21 @@ def test_a_row_waits_between_its_passes(service: Service, database: Database, as
     assert outbox_rows(database) == 1
 
 
+def test_rows_of_a_dead_shard_stay_and_count_as_the_oldest(service: Service, database: Database, asha: int) -> None:
+    ravi = asha + 1
+    database.add_customer(ravi, SALARIED, [a_loan()] * 10)
+    for customer_id in (asha, ravi):
+        service.create(customer_id)
+    database.execute("UPDATE cache_invalidations SET created_at = created_at - INTERVAL 1 HOUR")
+
+    with wiring.outbox().batch(10) as batch:
+        settled = batch.confirm(except_of={asha})
+
+    left = database.execute("SELECT customer_id FROM cache_invalidations WHERE swept_at IS NULL")
+    assert (settled, left) == (1, ((asha,),))
+    assert wiring.outbox().oldest_seconds() >= 3600
+
+
 def test_two_sweeps_at_once_share_the_rows(service: Service, database: Database, asha: int) -> None:
     for _ in range(3):
         service.create(asha)

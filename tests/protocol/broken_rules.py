@@ -22,6 +22,7 @@ CONNECTION = f"{LENDING}/adapters/redis_connection.py"
 BULK = f"{LENDING}/adapters/redis_bulk_scores.py"
 DOCUMENT = f"{LENDING}/adapters/score_document.py"
 LOANS = f"{LENDING}/adapters/mysql_loans.py"
+CLUSTER = f"{LENDING}/adapters/redis_cluster.py"
 OUTBOX = f"{LENDING}/adapters/mysql_outbox.py"
 CREATE = f"{LENDING}/use_cases/create_loan.py"
 WRITE = f"{LENDING}/use_cases/cache_write.py"
@@ -38,6 +39,7 @@ CACHING = "tests/integration/test_caching.py"
 OUTAGES = "tests/integration/test_cache_outages.py"
 ON_THE_WIRE = "tests/integration/test_cache_connection.py"
 DEMOTED = "tests/integration/test_demoted_writer.py"
+SHARDS = "tests/integration/test_redis_cluster.py"
 REFRESHED = "tests/integration/test_refresh_cache.py"
 OTHER_WRITERS = "tests/integration/test_other_writers.py"
 USE_CASES = "tests/unit/test_use_cases.py"
@@ -306,7 +308,7 @@ BROKEN_RULES = (
         "a sweep's rows go only once Redis has confirmed",
         REFRESH,
         "self.cache.finish_writes(batch.invalidations)\n",
-        "pass\n",
+        "set[int]()\n",
         INTERLEAVINGS,
     ),
     BrokenRule(
@@ -369,6 +371,35 @@ BROKEN_RULES = (
         BULK,
         "script(DELETE_IF_SAME, e.profile.customer_id, e.text)",
         '("DEL", self._keyspace.entry(e.profile.customer_id))',
+        REFRESHED,
+    ),
+    # --- several nodes ---
+    BrokenRule(
+        "a slot on its way is asked for with ASKING",
+        CLUSTER,
+        "asking=not moved",
+        "asking=False",
+        SHARDS,
+    ),
+    BrokenRule(
+        "a node that failed is asked once another says that the slot is there",
+        CLUSTER,
+        "        if not owner.breaker.failures:\n",
+        "        if True:\n",
+        SHARDS,
+    ),
+    BrokenRule(
+        "the map of the slots is asked for once",
+        CLUSTER,
+        "self._owners, self._map_is_old = owners, False",
+        "self._owners = owners",
+        SHARDS,
+    ),
+    BrokenRule(
+        "a dead shard's rows stay in the outbox, and no others",
+        OUTBOX,
+        "if row[1] not in except_of]",
+        "]",
         REFRESHED,
     ),
 )

@@ -3,7 +3,7 @@
 `test_doubles.py` holds them against the real servers, so that what is explored is what runs.
 """
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from enum import Enum
@@ -393,9 +393,9 @@ class BatchDouble(InvalidationBatch):
         self.invalidations = [Invalidation(customer_id, tuple(sorted(m))) for customer_id, m in markers.items()]
         pace.saw(self._from is store.swept_once, *self._rows)
 
-    def confirm(self) -> None:
-        if not self._rows:
-            return
+    def confirm(self, *, except_of: Collection[int] = ()) -> int:
+        if not self._rows or except_of:
+            return 0
         self._pace.wait("confirm")
         if self._generation != self._store.generation:
             self._pace.saw("demoted")
@@ -404,6 +404,7 @@ class BatchDouble(InvalidationBatch):
         if self._from is self._store.invalidations:
             self._store.swept_once += self._rows
         self._pace.saw("confirmed")
+        return len(self._rows)
 
     def release(self) -> None:
         """End the transaction."""

@@ -4,7 +4,8 @@ Each history has its own customer, a few requests at about the same time, and at
 S1: no check that starts after create-loan has answered sees an older score; after a failover it may, until the sweep.
 S2: at rest, after a sweep, the cache holds no older score.
 
-    make histories N=10000            ours and naive, side by side
+    make histories N=10000                 ours and naive, side by side
+    make histories CACHE=cluster N=5000    the same on sharded caches, whose slots move and whose masters die
 """
 
 import argparse
@@ -50,8 +51,11 @@ from tests.protocol.processes import (
     use_naive,
     use_resolver,
 )
+from tests.protocol.sharded import ShardedCache
 
-LANES = 8
+SHARDED = os.environ.get("CACHE") == "cluster"
+"""Whether each lane has a Redis Cluster."""
+LANES = 2 if SHARDED else 8
 PURPOSE = "histories"
 """In the names of the databases."""
 REPLICATION_TIMEOUT_SECONDS = 30
@@ -77,9 +81,17 @@ class Fault(Enum):
     SLOW = "every reply of Redis is late"
     NAMES = "the cache's name has no answer"
     DEMOTION = "connections to a demoted database server"
+    RESHARD = "the customer's slot moves to another node"
+    HANDOVER = "a replica takes over in good order"
 
 
-WEIGHTS = {Fault.NONE: 8, Fault.DROP: 3, Fault.DROP_REPLY: 3, Fault.CUT: 3, Fault.LATE: 2, Fault.DEMOTION: 2}
+WEIGHTS = {Fault.NONE: 8, Fault.DROP: 3, Fault.DROP_REPLY: 3, Fault.CUT: 3, Fault.LATE: 2, Fault.DEMOTION: 2} | (
+    dict.fromkeys((Fault.KILL, Fault.FLUSH, Fault.FAILOVER, Fault.SLOW, Fault.NAMES), 1)
+)
+OF_SHARDS = {Fault.NONE: 20, Fault.KILL: 20, Fault.FLUSH: 5, Fault.DEMOTION: 10, Fault.RESHARD: 60} | {
+    Fault.HANDOVER: 2,
+    Fault.FAILOVER: 1,  # takes seconds
+}
 EXCUSED = {Fault.FAILOVER, Fault.NAMES}
 """After these an older score may be seen until the sweep: Redis forgot, or a writer could not send at all."""
 OUTSIDE = 0.15
@@ -181,6 +193,9 @@ class Cache:
             self._follow()
             if_it_fails.pop_all()
 
+    def aim_at(self, customer_id: int) -> None:
+        """There is but one node to be struck."""
+
     def fail(self, fault: Fault) -> None:
         """Let a command of the next requests go wrong."""
         with self._counting:
@@ -245,7 +260,8 @@ class Lane:
         self._rng = random.Random(seed)
         self._naive = naive
         self._servers = servers
-        self._cache = Cache(Path(stack.enter_context(tempfile.TemporaryDirectory())), self._rng)
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        self._cache = ShardedCache(folder, self._rng, CACHE_NAME) if SHARDED else Cache(folder, self._rng)
         stack.callback(self._cache.close)
         self._database = stack.enter_context(own_database(servers.writer, f"{PURPOSE}_{number}"))
         migrate(self._database.connection)
@@ -264,7 +280,9 @@ class Lane:
     def play(self, customer_id: int, tally: Tally) -> None:
         """Play one history and count what came of it."""
         rng = self._rng
-        fault = rng.choices(list(Fault), [WEIGHTS.get(fault, 1) for fault in Fault])[0]
+        weights = OF_SHARDS if SHARDED else WEIGHTS
+        fault = rng.choices(list(weights), list(weights.values()))[0]
+        self._cache.aim_at(customer_id)
         self._database.add_customer(customer_id, RICH, [a_loan()])
         outside = rng.random() < OUTSIDE
         if outside or rng.random() < 0.5:
@@ -295,7 +313,8 @@ class Lane:
         tally.add(History(fault, writes, reads, changed_at, loans - 1, left, accused), naive=self._naive)
 
     def _prepare(self, fault: Fault, customer_id: int, victim: Environment) -> None:
-        self._cache.fail(fault)
+        if isinstance(self._cache, Cache):
+            self._cache.fail(fault)
         if fault is Fault.NAMES:
             self._do(victim, silence_names)
         if fault is Fault.DEMOTION:
@@ -306,7 +325,8 @@ class Lane:
             self._database_name.lead_new_to(self._servers.writer["DB_HOST"], int(self._servers.writer["DB_PORT"]))
 
     def _repair(self, fault: Fault, victim: int) -> None:
-        self._cache.fail(Fault.NONE)
+        if isinstance(self._cache, Cache):
+            self._cache.fail(Fault.NONE)
         if fault is Fault.KILL:
             self._seats[victim].close()
             self._seats[victim] = self._seat()
@@ -352,6 +372,8 @@ class Lane:
             Fault.FLUSH: self._cache.flush,
             Fault.FAILOVER: lambda: self._cache.fail_over(self._rng.uniform(0, SPREAD_SECONDS)),
         }
+        if isinstance(self._cache, ShardedCache):
+            events |= {Fault.RESHARD: self._cache.reshard, Fault.HANDOVER: self._cache.hand_over}
         timer = threading.Timer(self._rng.uniform(0, 2 * SPREAD_SECONDS), events.get(fault, lambda: None))
         timer.start()
         return timer
@@ -443,7 +465,7 @@ def table(ours: Tally, naive: Tally) -> str:
     rows = [f"{'':52} {'ours':>18} {'naive':>18}", f"{'histories':52} {ours.histories:18,} {naive.histories:18,}"]
     rows.append(f"{'checks':52} {ours.checks:18,} {naive.checks:18,}")
     rows.append(f"{'loans':52} {ours.loans:18,} {naive.loans:18,}")
-    for fault in Fault:
+    for fault in OF_SHARDS if SHARDED else WEIGHTS:
         cells = [f"{t.stale_checks[fault]} / {t.stale_entries[fault]} of {t.faults[fault]:,}" for t in (ours, naive)]
         rows.append(f"{'S1 / S2 anomalies with ' + fault.value:52.52} {cells[0]:>18} {cells[1]:>18}")
     totals = [f"{t.stale_checks.total()} / {t.stale_entries.total()}" for t in (ours, naive)]

@@ -1,6 +1,6 @@
 """The refresh on stores in memory: what it drops, renews and compares, in which order and how much of it at once."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -42,9 +42,11 @@ class Batch(InvalidationBatch):
     def rows(self) -> int:  # type: ignore[override]  # read alone
         return len(self.invalidations)
 
-    def confirm(self) -> None:
+    def confirm(self, *, except_of: Collection[int] = ()) -> int:
         self.outbox.steps.append("confirm")
-        self.outbox.rows = self.outbox.rows[len(self.invalidations) :]
+        gone = [row for row in self.invalidations if row.customer_id not in except_of]
+        self.outbox.rows = [row for row in self.outbox.rows if row not in gone]
+        return len(gone)
 
 
 @dataclass
@@ -77,13 +79,16 @@ class FakeBulkScoreCache(BulkScoreCache):
     expiring: list[int] = field(default_factory=list)
     changed: set[int] = field(default_factory=set)
     away: bool = False
+    dead_shard: set[int] = field(default_factory=set)
+    """Customers whose node is away."""
 
-    def finish_writes(self, invalidations: Sequence[Invalidation]) -> None:
+    def finish_writes(self, invalidations: Sequence[Invalidation]) -> set[int]:
         if self.away:
             raise CacheAwayError(BypassReason.UNAVAILABLE)
         self.steps.append(len(invalidations))
         for invalidation in invalidations:
             self.held.pop(invalidation.customer_id, None)
+        return self.dead_shard & {invalidation.customer_id for invalidation in invalidations}
 
     def pop_expiring(self, limit: int) -> list[int]:
         popped, self.expiring = self.expiring[:limit], self.expiring[limit:]
@@ -196,6 +201,19 @@ def test_what_the_cache_does_not_confirm_stays_in_the_outbox(
     assert outbox.rows == invalidations(3)
     assert (report.swept, report.oldest_seconds) == (0, AGE)
     assert {step: type(failure) for step, failure in report.failures.items()} == {"sweep": CacheAwayError}
+
+
+def test_customers_of_a_dead_shard_wait_and_nobody_waits_for_them(
+    outbox: FakeOutbox, store: FakeLoanStore, cache: FakeBulkScoreCache
+) -> None:
+    outbox.rows = invalidations(3)
+    cache.dead_shard = {1}
+
+    report = refreshed(outbox, store, cache)
+
+    assert report.swept == 2
+    assert [row.customer_id for row in outbox.rows] == [1]
+    assert report.oldest_seconds == AGE
 
 
 @pytest.mark.parametrize(("seconds_left", "left"), [(10.0, 1), (10.1, 0)])

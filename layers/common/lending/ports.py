@@ -1,6 +1,6 @@
 """What the use cases need of the outside world; the adapters fulfil it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
 from datetime import date
 from enum import Enum
@@ -179,8 +179,8 @@ class InvalidationBatch(Protocol):
     rows: int
     """How many the store holds for them."""
 
-    def confirm(self) -> None:
-        """Take note that the entries are gone; without it the invalidations stay as they were."""
+    def confirm(self, *, except_of: Collection[int] = ()) -> int:
+        """Note that the entries are gone, but for those of some customers; return how many rows that settles."""
 
 
 class Outbox(Protocol):
@@ -229,8 +229,12 @@ class CacheAwayError(Exception):
 class BulkScoreCache(Protocol):
     """The cache in bulk, for its refresh. Unlike ScoreCache, every method raises CacheAwayError."""
 
-    def finish_writes(self, invalidations: Sequence[Invalidation]) -> None:
-        """Do for each what ScoreCache.finish_write does, and know that it was done."""
+    def finish_writes(self, invalidations: Sequence[Invalidation]) -> set[int]:
+        """Do for each what ScoreCache.finish_write does; return the customers for whom no node said that it was done.
+
+        Raises:
+            CacheAwayError: No node said so for anybody.
+        """
 
     def pop_expiring(self, limit: int) -> list[int]:
         """Take customers whose entry was asked for in its last hour."""

@@ -12,7 +12,7 @@ from lending.adapters.aws_secrets import cache_login, database_login
 from lending.adapters.keyspace import Keyspace
 from lending.adapters.logins import LoginSource
 from lending.adapters.policy_files import FOLDER, read_policies
-from lending.adapters.redis_connection import RedisConnection
+from lending.adapters.redis_cluster import RedisCluster
 from lending.adapters.redis_scores import RedisScoreCache
 from lending.config import MAX_SWEEP_SECONDS, Settings
 from lending.domain.policy import Policy, in_force
@@ -57,15 +57,15 @@ def loan_store() -> LoanStore:
 
 
 @cache
-def redis_connection() -> RedisConnection:
-    """Return the Redis connection of requests; it opens when it is first used."""
-    return RedisConnection(settings(), _redis_login(), patience)
+def redis_connection() -> RedisCluster:
+    """Return the way to Redis for requests; it opens when it is first used."""
+    return RedisCluster(settings(), _redis_login(), patience)
 
 
 @cache
-def refresh_connection() -> RedisConnection:
-    """Return the Redis connection of the refresh, for which no request waits; it opens when it is first used."""
-    return RedisConnection(settings(), _redis_login(), patience)
+def refresh_connection() -> RedisCluster:
+    """Return the way to Redis for the refresh, for which no request waits; it opens when it is first used."""
+    return RedisCluster(settings(), _redis_login(), patience)
 
 
 def _redis_login() -> LoginSource | None:

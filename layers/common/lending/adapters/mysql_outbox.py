@@ -1,6 +1,7 @@
 """The outbox of cache invalidations in MySQL or MariaDB."""
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -59,6 +60,8 @@ class Position:
 
     last_id: int = 0
     """Of the rows that were never swept."""
+    left_id: float = math.inf
+    """The first of the never swept that were passed over."""
     last_swept_at: datetime = datetime(2000, 1, 1)  # noqa: DTZ001 - as the driver gives it
     """Of the rows that were swept once."""
     since: clock.Moment = field(default_factory=clock.now)
@@ -99,7 +102,8 @@ class MySQLOutbox(Outbox):
 
     @override
     def oldest_seconds(self) -> int:
-        ((*read_only, oldest),) = self._connection.query(OLDEST, {"last_id": self._position.last_id})
+        last_id = min(self._position.last_id, self._position.left_id - 1)
+        ((*read_only, oldest),) = self._connection.query(OLDEST, {"last_id": int(last_id)})
         if not WRITABLE.issuperset(read_only):
             # What the writer's outbox holds by now, nobody has swept here.
             self._connection.forget()
@@ -117,8 +121,7 @@ class MySQLInvalidationBatch(InvalidationBatch):
     def __init__(self, transaction: Transaction, rows: Sequence[tuple[Any, ...]], position: Position) -> None:
         self._transaction = transaction
         self._position = position
-        self._ids = [row[0] for row in rows]
-        self._last_swept_at = rows[-1][3] if rows else None
+        self._rows = rows
         self.rows = len(rows)
         markers: dict[int, set[bytes]] = {}
         for _, customer_id, marker, _ in rows:
@@ -126,14 +129,18 @@ class MySQLInvalidationBatch(InvalidationBatch):
         self.invalidations: Sequence[Invalidation] = [Invalidation(c, tuple(m - {b""})) for c, m in markers.items()]
 
     @override
-    def confirm(self) -> None:
-        if not self._ids:
-            return
-        if self._last_swept_at is None:
-            self._transaction.execute(NOTE_SWEPT, {"ids": self._ids})
-            self._transaction.commit()
-            self._position.last_id = self._ids[-1]
+    def confirm(self, *, except_of: Collection[int] = ()) -> int:
+        if not self._rows:
+            return 0
+        gone = [row[0] for row in self._rows if row[1] not in except_of]
+        last_id, _, _, last_swept_at = self._rows[-1]
+        if gone:
+            self._transaction.execute(NOTE_SWEPT if last_swept_at is None else FORGET, {"ids": gone})
+        self._transaction.commit()
+        if last_swept_at is None:
+            self._position.last_id = last_id
+            left = [row[0] for row in self._rows if row[1] in except_of]
+            self._position.left_id = min([*left, self._position.left_id])
         else:
-            self._transaction.execute(FORGET, {"ids": self._ids})
-            self._transaction.commit()
-            self._position.last_swept_at = self._last_swept_at
+            self._position.last_swept_at = last_swept_at
+        return len(gone)

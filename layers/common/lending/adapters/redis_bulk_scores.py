@@ -13,9 +13,11 @@ from lending.adapters.redis_scripts import DELETE_IF_SAME, DELETE_UNLESS_MARKED,
 from lending.adapters.score_document import from_document, is_document, to_document
 from lending.domain.policy import Policy
 from lending.patience import Patience
-from lending.ports import BulkScoreCache, CachedProfile, Invalidation, Renewal
+from lending.ports import BulkScoreCache, CacheAwayError, CachedProfile, Invalidation, Renewal
 
 MAX_DIGITS = 10
+KEYS_OF_ANY_CLUSTER = 16
+"""So many keys lie on one node out of two or more by a chance of 2^-15 at the most."""
 
 
 class RedisBulkScoreCache(BulkScoreCache):
@@ -27,9 +29,10 @@ class RedisBulkScoreCache(BulkScoreCache):
         self._wait = Wait(total=patience.cache_refresh, reply=patience.cache_refresh)
 
     @override
-    def finish_writes(self, invalidations: Sequence[Invalidation]) -> None:
+    def finish_writes(self, invalidations: Sequence[Invalidation]) -> set[int]:
         script = self._keyspace.script
-        self._ask_all([script(DELETE_UNLESS_MARKED, i.customer_id, *i.markers) for i in invalidations])
+        done = self._ask_all([script(DELETE_UNLESS_MARKED, i.customer_id, *i.markers) for i in invalidations])
+        return {i.customer_id for i, reply in zip(invalidations, done, strict=True) if reply is None}
 
     @override
     def pop_expiring(self, limit: int) -> list[int]:
@@ -46,6 +49,8 @@ class RedisBulkScoreCache(BulkScoreCache):
 
     @override
     def sample(self, limit: int, today: date, policy: Policy) -> list[CachedProfile]:
+        # About no key, each node knows its own alone: by these, a cluster tells that it is one.
+        self._ask_all([("GET", self._keyspace.entry(customer_id)) for customer_id in range(KEYS_OF_ANY_CLUSTER)])
         prefix = self._keyspace.entries.encode()
         keys = set(self._ask_all([("RANDOMKEY",)] * limit))
         suffixes = [key.removeprefix(prefix) for key in keys if key is not None and key.startswith(prefix)]
@@ -54,10 +59,19 @@ class RedisBulkScoreCache(BulkScoreCache):
     @override
     def unready(self, place: int, limit: int, day: date, policy: Policy) -> tuple[int, dict[int, bytes]]:
         prefix, mark = self._keyspace.entries.encode(), self._keyspace.mark
-        ((following, keys),) = self._ask_all([("SCAN", place, "MATCH", prefix + b"*", "COUNT", limit)])
+        nodes = self._connection.nodes()
+        cursor, number = divmod(place, len(nodes))  # each node has its own keys: one after the other
+        try:
+            scan = ("SCAN", cursor, "MATCH", prefix + b"*", "COUNT", limit)
+            ((following, keys),) = nodes[number].exchange([scan], wait=self._wait)
+        except CacheAwayError:
+            if len(nodes) == 1:
+                raise
+            following, keys = 0, []
+        place = int(following) * len(nodes) + number if int(following) else (number + 1) % len(nodes)
         customer_ids = _integers([key.removeprefix(prefix) for key in keys])
         texts = self._texts(customer_ids)
-        return int(following), {
+        return place, {
             customer_id: text
             for customer_id, text in zip(customer_ids, texts, strict=True)
             if text is not None
@@ -85,7 +99,12 @@ class RedisBulkScoreCache(BulkScoreCache):
         return self._ask_all([("GET", self._keyspace.entry(customer_id)) for customer_id in customer_ids])
 
     def _ask_all(self, commands: Sequence[Command]) -> list[Any]:
-        return self._connection.ask_all(commands, wait=self._wait) if commands else []
+        """Return the replies, None for those of a node that is away while another one replies."""
+        replies = self._connection.try_all(commands, wait=self._wait) if commands else []
+        failures = [reply for reply in replies if isinstance(reply, CacheAwayError)]
+        if failures and len(failures) == len(replies):
+            raise failures[0]
+        return [None if isinstance(reply, CacheAwayError) else reply for reply in replies]
 
 
 def _integers(texts: Iterable[bytes]) -> list[int]:

@@ -6,11 +6,13 @@ import ssl
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
 import redis
 from redis.exceptions import (
+    AskError,
     AuthenticationError,
     ClusterDownError,
     OutOfMemoryError,
@@ -33,7 +35,7 @@ from lending.ports import BypassReason, CacheAwayError
 
 Command = tuple[Any, ...]
 
-PASSING = (ClusterDownError, OutOfMemoryError, ReadOnlyError, TryAgainError)
+PASSING = (AskError, ClusterDownError, OutOfMemoryError, ReadOnlyError, TryAgainError)
 PASSING_CODES = ("BUSY", "NOREPLICAS", "UNKILLABLE")
 """Errors that pass by themselves; any other is a mistake in the settings of this service or of Redis."""
 CONNECTION_ENDED = (ssl.SSLEOFError, ssl.SSLSyscallError, ssl.SSLZeroReturnError)
@@ -94,7 +96,8 @@ class RedisConnection:
         self._settings = settings
         self._login = login
         self._patience = patience
-        self._names = NameResolver(settings.redis_host, settings.redis_port)
+        self.host, self.port = settings.redis_host, settings.redis_port
+        self._names = NameResolver(self.host, self.port)
         self._connection: redis.Connection | None = None
         self._handshaking: ssl.SSLSocket | None = None
         self._used_at = clock.LONG_AGO
@@ -117,6 +120,35 @@ class RedisConnection:
 
     def ask_all(self, commands: Sequence[Command], *, wait: Wait) -> list[Any]:
         """Return Redis's replies to commands that it is sent all at once, in one round trip; as ask()."""
+        return self.exchange(commands, wait=wait)
+
+    def try_all(self, commands: Sequence[Command], *, wait: Wait) -> list[Any]:
+        """Return the replies as ask_all() does; that of a node that is away is the CacheAwayError, if others reply."""
+        return self.ask_all(commands, wait=wait)
+
+    def node_of(self, key: str) -> "RedisConnection":  # noqa: ARG002 - here is but one
+        """Return the connection that leads to a key, with the breaker that counts its failures."""
+        return self
+
+    def nodes(self) -> "Sequence[RedisConnection]":
+        """Return the connections to all nodes that have keys."""
+        return [self]
+
+    def beside(self, host: str, port: int) -> "RedisConnection":
+        """Return a connection to another node of the same cluster."""
+        another = RedisConnection(
+            replace(self._settings, redis_host=host, redis_port=port), self._login, self._patience
+        )
+        if self._settings.redis_tls:
+            another._tls = self._tls
+        return another
+
+    def exchange(self, commands: Sequence[Command], *, wait: Wait) -> list[Any]:
+        """Return this node's own replies; where it sends one elsewhere, that is its reply.
+
+        Raises:
+            CacheAwayError: There was no reply.
+        """
         if self._connection is not None and clock.seconds_since(self._used_at) > self._patience.cache_idle:
             self.close()
         waiting = _Waiting(time.monotonic() + wait.total, wait.reply, wait.resumes)
@@ -186,7 +218,7 @@ class RedisConnection:
         if self._settings.redis_db != 0:
             prelude.append(("SELECT", self._settings.redis_db))
         connection = self._connection = self._connect(waiting)
-        if any(command[0] != "EVAL" for command in commands):
+        if self._settings.redis_db != 0 and any(command[0] != "EVAL" for command in commands):
             # Another database would carry them out: they wait until this one is known to be selected.
             connection.send_packed_command(connection.pack_commands(prelude))
             for _ in prelude:
@@ -291,6 +323,8 @@ def _root(exc: BaseException) -> BaseException:
 def _reply(connection: redis.Connection, waiting: _Waiting) -> Any:
     try:
         return connection.read_response(timeout=waiting.for_reply())
+    except AskError as exc:
+        return exc
     except ResponseError as exc:
         if str(exc).startswith("WRONGTYPE"):
             return b""

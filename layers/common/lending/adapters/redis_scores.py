@@ -63,14 +63,15 @@ class RedisScoreCache(ScoreCache):
     def _unless_away(
         self, read: Callable[[int, date, Policy], LookUp], customer_id: int, today: date, policy: Policy
     ) -> LookUp:
-        if not self._connection.breaker.lets_through():
+        node = self._connection.node_of(self._keyspace.entry(customer_id))
+        if not node.breaker.lets_through():
             return LookUp(None, bypass=BypassReason.BREAKER_OPEN)
         try:
             return read(customer_id, today, policy)
         except CacheAwayError as exc:
             return LookUp(None, bypass=exc.reason)
         except (AttributeError, TypeError, ValueError) as exc:  # a reply of a kind that no cache of ours gives
-            return LookUp(None, bypass=self._connection.away(exc).reason)
+            return LookUp(None, bypass=node.away(exc).reason)
 
     def _look_up(self, customer_id: int, today: date, policy: Policy) -> LookUp:
         lease = _new_lease()
@@ -137,9 +138,12 @@ class RedisScoreCache(ScoreCache):
             self._seconds_left -= time.monotonic() - started_at
 
     def _note_expiring(self, customer_id: int) -> None:
+        expiring = self._keyspace.expiring
+        if not self._connection.node_of(expiring).breaker.lets_through():  # it may lie on another node
+            return
         wait = Wait(self._seconds_left, self._patience.cache_reply)
         with suppress(CacheAwayError):  # it is a hit all the same
-            self._connection.ask("SADD", self._keyspace.expiring, customer_id, wait=wait)
+            self._connection.ask("SADD", expiring, customer_id, wait=wait)
 
 
 def _new_lease() -> bytes:
