@@ -16,7 +16,7 @@ import pytest
 from db.migrate import migrate
 from lending import wiring
 from lending.adapters import aws_secrets, mysql_connection
-from lending.adapters.aws_secrets import database_login
+from lending.adapters.logins import database_login
 from lending.config import Settings
 from lending.errors import ConnectionLostError
 from lending.patience import Patience

@@ -54,11 +54,7 @@ def parse_application(event: Event) -> LoanApplication:
         MalformedBodyError: The body is missing, or not one unambiguous JSON document.
         InvalidRequestError: Fields are missing, unknown or out of bounds; all of them are named.
     """
-    document = _document(_body(event))
-    errors = _breaches(document, APPLICATION)
-    if errors:
-        raise InvalidRequestError(errors)
-    return _application(document)
+    return _within_bounds(_document(_body(event)), APPLICATION)
 
 
 def loan_application(document: Any) -> LoanApplication:
@@ -67,10 +63,7 @@ def loan_application(document: Any) -> LoanApplication:
     Raises:
         InvalidRequestError: Fields are missing, unknown or out of bounds; all of them are named.
     """
-    errors = _breaches(document, LOAN_REQUEST)
-    if errors:
-        raise InvalidRequestError(errors)
-    return _application(document)
+    return _within_bounds(document, LOAN_REQUEST)
 
 
 def parse_loan_request(event: Event, request_id: str, caller: Caller) -> LoanRequest:
@@ -80,7 +73,7 @@ def parse_loan_request(event: Event, request_id: str, caller: Caller) -> LoanReq
         As parse_application; a breach in the Idempotency-Key is named beside those in the body.
     """
     document, header = _document(_body(event)), _header(event, HEADER)
-    errors = _breaches(document, LOAN_REQUEST)
+    application, errors = _read(document, LOAN_REQUEST)
     key: bytes | None = None
     earlier_key: bytes | None = None
     if header is not None:
@@ -88,9 +81,27 @@ def parse_loan_request(event: Event, request_id: str, caller: Caller) -> LoanReq
             key, earlier_key = stored_key(caller, header)
         except KeyFormError as exc:
             errors.append(FieldError(HEADER, str(exc)))
-    if errors:
+    if application is None or errors:
         raise InvalidRequestError(errors)
-    return LoanRequest(_application(document), request_id, key, earlier_key)
+    return LoanRequest(application, request_id, key, earlier_key)
+
+
+def _within_bounds(document: Any, fields: Mapping[str, Field]) -> LoanApplication:
+    application, errors = _read(document, fields)
+    if application is None:
+        raise InvalidRequestError(errors)
+    return application
+
+
+def _read(document: Any, fields: Mapping[str, Field]) -> tuple[LoanApplication | None, list[FieldError]]:
+    """Return the application that a document is, or every breach of the contract."""
+    errors = _breaches(document, fields)
+    if errors:
+        return None, errors
+    application = _application(document)
+    if costs_nothing(application.loan_amount, application.interest_rate, application.tenure):
+        return None, [FieldError("/loan_amount", TOO_SMALL)]
+    return application, []
 
 
 def _header(event: Event, name: str) -> str | None:
@@ -110,8 +121,6 @@ def _breaches(document: Any, fields: Mapping[str, Field]) -> list[FieldError]:
         breach = _breach(document[name], field) if name in document else "is missing"
         if breach is not None:
             errors.append(FieldError(_pointer(name), breach))
-    if not errors and costs_nothing(document["loan_amount"], document["interest_rate"], int(document["tenure"])):
-        errors.append(FieldError("/loan_amount", TOO_SMALL))
     return errors
 
 

@@ -8,9 +8,9 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from lending.adapters.aws_iam_token import ElastiCacheIamLogin
-from lending.adapters.aws_secrets import cache_login, database_login
+from lending.adapters.aws_secrets import cache_login
 from lending.adapters.keyspace import Keyspace
-from lending.adapters.logins import LoginSource
+from lending.adapters.logins import LoginSource, database_login
 from lending.adapters.policy_files import FOLDER, read_policies
 from lending.adapters.redis_cluster import RedisCluster
 from lending.adapters.redis_scores import RedisScoreCache

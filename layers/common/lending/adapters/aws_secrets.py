@@ -6,8 +6,7 @@ from typing_extensions import override
 
 from lending import clock
 from lending.adapters.aside import Aside
-from lending.adapters.logins import GivenLogin, Login, LoginSource, LoginUnavailableError
-from lending.config import Settings
+from lending.adapters.logins import Login, LoginSource, LoginUnavailableError
 from lending.patience import Patience
 
 
@@ -65,18 +64,6 @@ class SecretsManagerLogin(LoginSource):
             return Login(user=_text(document["username"]), password=_text(document["password"]))
         except (BotoCoreError, ClientError, KeyError, ValueError, TypeError) as exc:
             raise LoginUnavailableError(f"The login could not be fetched: {type(exc).__name__}.") from exc
-
-
-def database_login(settings: Settings, patience: Patience) -> LoginSource:
-    """Return where the database's user and password come from: a secret, or for local use the settings."""
-    if settings.db_secret_id is None:
-        return GivenLogin(settings.db_user, settings.db_password)
-    return SecretsManagerLogin(
-        settings.db_secret_id,
-        wait_seconds=patience.database_login,
-        retry_seconds=patience.login_refetch,
-        refetch_seconds=patience.login_refetch,
-    )
 
 
 def cache_login(secret_id: str, patience: Patience) -> LoginSource:

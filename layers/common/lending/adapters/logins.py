@@ -4,6 +4,9 @@ from typing import NamedTuple, Protocol
 
 from typing_extensions import override
 
+from lending.config import Settings
+from lending.patience import Patience
+
 
 class LoginUnavailableError(Exception):
     """There is no login to be had just now; each adapter says it in its own terms."""
@@ -43,3 +46,17 @@ class GivenLogin(LoginSource):
     @override
     def renewed(self) -> Login:
         return self._login
+
+
+def database_login(settings: Settings, patience: Patience) -> LoginSource:
+    """Return where the database's user and password come from: a secret, or for local use the settings."""
+    if settings.db_secret_id is None:
+        return GivenLogin(settings.db_user, settings.db_password)
+    from lending.adapters.aws_secrets import SecretsManagerLogin
+
+    return SecretsManagerLogin(
+        settings.db_secret_id,
+        wait_seconds=patience.database_login,
+        retry_seconds=patience.login_refetch,
+        refetch_seconds=patience.login_refetch,
+    )

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pymysql
 
-from lending.adapters.aws_secrets import database_login
-from lending.adapters.logins import LoginUnavailableError
+from lending.adapters.logins import LoginUnavailableError, database_login
 from lending.adapters.mysql_connection import login_options
 from lending.config import InvalidSettingError, Settings
 from lending.patience import Patience

@@ -157,7 +157,8 @@ class RedisConnection:
         except Exception as exc:  # a server that talks nonsense can make the client raise anything
             raise self.away(exc) from exc
         self._used_at = clock.now()
-        self.breaker.succeeded()
+        if self.breaker.failures:
+            self.breaker.succeeded()
         return replies
 
     def close(self) -> None:
