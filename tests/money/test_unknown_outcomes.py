@@ -1,5 +1,6 @@
 """After a COMMIT without a reply, the request finds out its outcome, or says that it could not."""
 
+import json
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -75,6 +76,7 @@ def test_what_cannot_be_found_out_in_time_is_not_guessed(
     database: Database,
     redis_client: redis.Redis,
     monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
     action: Action,
     *,
     lent: bool,
@@ -95,7 +97,10 @@ def test_what_cannot_be_found_out_in_time_is_not_guessed(
     marker = redis_client.get(f"credit_score:{CUSTOMER}")
     proxy.on_request = lambda _: Action.PASS
     again = client.create_loan(BODY, "k1")
+    first, second = (json.loads(line) for line in capfd.readouterr().out.splitlines() if '"figures":' in line)
 
+    assert (first["status"], first["approved"], first["loan_id"], first["figures"] is None) == (500, True, None, False)
+    assert second["first_request_id"] == (first["request_id"] if lent else None)
     assert (unknown.status, unknown.body["type"]) == (500, "/problems/outcome-unknown")
     # While the loan may exist, nobody may cache a score without it.
     assert isinstance(marker, bytes)

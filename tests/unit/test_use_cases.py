@@ -528,13 +528,16 @@ def test_who_cannot_be_told_the_outcome_is_told_whether_to_send_it_again(
     create_within: Callable[..., LoanResult],
     store: FakeLoanStore,
     monkeypatch: pytest.MonkeyPatch,
+    profile: CreditProfile,
     key: bytes | None,
     advice: str,
 ) -> None:
     monkeypatch.setattr(FakeTransaction, "commit", lost_commits(store, durable=False))
 
-    with pytest.raises(OutcomeUnknownError, match=advice):
+    with pytest.raises(OutcomeUnknownError, match=advice) as unknown:
         create_within([10, 10, 2.9], key=key)
+
+    assert unknown.value.decided == LoanResult(decide(HUNDRED_THOUSAND, profile), None, profile)
 
 
 @pytest.mark.parametrize("application", [HUNDRED_THOUSAND, BEYOND_MEANS])

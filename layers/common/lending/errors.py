@@ -45,9 +45,11 @@ class OutcomeUnknownError(LendingError):
 
     Args:
         keyed: Whether the request came with an Idempotency-Key.
+        decided: The LoanResult that the request had come to before its commit, for its record.
     """
 
-    def __init__(self, *, keyed: bool = True) -> None:
+    def __init__(self, *, keyed: bool = True, decided: object = None) -> None:
+        self.decided = decided
         advice = (
             "send the same request with its Idempotency-Key again."
             if keyed

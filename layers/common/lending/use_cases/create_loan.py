@@ -121,8 +121,9 @@ def _lend(
     earlier, record = transaction.read(request, today)
     if earlier is not None:
         return _replayed(request, earlier, write, tries)
-    profile = tries.decided_on = assess(record, today, policy)
+    profile = assess(record, today, policy)
     decision = decide(request.application, profile)
+    tries.decided = LoanResult(decision, None, profile)
     loan = None
     if decision.approved:
         write.begin()
@@ -131,7 +132,7 @@ def _lend(
     elif request.idempotency_key is not None:
         transaction.add_decline(request, decision)
     else:
-        return LoanResult(decision, None, profile)  # nobody will ask for it again
+        return tries.decided  # nobody will ask for it again
     # Now, since all before has taken its time, and a COMMIT can not be taken back.
     tries.require_time_to_commit()
     transaction.commit()
@@ -144,5 +145,5 @@ def _replayed(request: LoanRequest, earlier: EarlierResult, write: CacheWrite, t
     if earlier.loan is not None:
         write.take_over(earlier.request_id)
     if earlier.request_id == request.request_id:
-        return LoanResult(earlier.decision, earlier.loan, tries.decided_on)
+        return LoanResult(earlier.decision, earlier.loan, tries.decided.profile if tries.decided else None)
     return LoanResult(earlier.decision, earlier.loan, None, earlier.request_id)

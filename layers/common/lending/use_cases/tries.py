@@ -13,7 +13,7 @@ from lending.errors import (
 from lending.patience import Patience
 
 if TYPE_CHECKING:
-    from lending.domain.scoring import CreditProfile
+    from lending.use_cases.create_loan import LoanResult
 
 MAX_CONFLICTS = 3
 MAX_LOST_CONNECTIONS = 1
@@ -43,8 +43,8 @@ class Tries:
         }
         self.in_doubt = False
         """Whether a commit was sent whose reply never came, and nobody has looked since."""
-        self.decided_on: CreditProfile | None = None
-        """On which the last try decided: it explains the result that it turns out to have had."""
+        self.decided: LoanResult | None = None
+        """What the last try came to before its commit: it explains what that turns out to have been."""
 
     def require_time_to_begin(self) -> None:
         """Give up rather than begin a transaction that could be cut off while it waits.
@@ -54,7 +54,9 @@ class Tries:
             StoreUnavailableError: Nothing was done.
         """
         if self._less_left_than(self._patience.time_to_begin):
-            raise OutcomeUnknownError(keyed=self._keyed) if self.in_doubt else StoreUnavailableError(NO_TIME_LEFT)
+            if self.in_doubt:
+                raise OutcomeUnknownError(keyed=self._keyed, decided=self.decided)
+            raise StoreUnavailableError(NO_TIME_LEFT)
 
     def require_time_to_commit(self) -> None:
         """Give up, while nothing is done yet, rather than be cut off before the answer.
