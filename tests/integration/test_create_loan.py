@@ -196,14 +196,42 @@ def test_a_key_that_an_earlier_release_stored_is_found(
     """It knew fewer forms of keys and callers; a request from then that is repeated now lends once."""
     first = service.create(asha, key=header, caller=caller, **asked)
     stored = sha256(f"{scope}\n{header}".encode()).digest()
-    database.execute("UPDATE loans SET idempotency_key = %s WHERE idempotency_key IS NOT NULL", [stored])
-    database.execute("UPDATE declined_requests SET idempotency_key = %s", [stored])
+    database.execute("UPDATE loans SET idempotency_key = %s, answer = NULL WHERE idempotency_key IS NOT NULL", [stored])
+    database.execute("UPDATE declined_requests SET idempotency_key = %s, answer = NULL", [stored])
 
     again = service.create(asha, key=header, caller=caller, **asked)
 
-    assert again.body == first.body
+    not_kept_then = dict.fromkeys(("score_components", "highest_loan_amount", "shortest_tenure"))
+    assert again.body == first.body | not_kept_then
     assert again.headers["idempotency-replayed"] == "true"
     assert loans_made(database) == (0 if asked else 1)
+
+
+def signed(user_id: str, identity_id: str | None = None) -> dict[str, Any]:
+    return {"iam": {"userId": user_id, "cognitoIdentity": identity_id and {"identityId": identity_id}}}
+
+
+def bearing(**claims: str) -> dict[str, Any]:
+    return {"jwt": {"claims": {"iss": "https://login.example"} | claims}}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (signed("AROAROLE:session"), signed("AROAROLE:CognitoIdentityCredentials", "eu-west-1:asha")),
+        (signed("123456789012"), signed("123456789012:bob")),
+        (bearing(sub="None"), bearing(client_id="batch")),
+    ],
+    ids=["a role and its identity", "an account and its federated user", "a subject called None and a client"],
+)
+def test_one_callers_key_of_today_is_not_anothers_of_yesterday(
+    service: Service, database: Database, asha: int, one: dict[str, Any], other: dict[str, Any]
+) -> None:
+    answers = [service.create(asha, key="k", caller=caller, loan_amount=1000) for caller in (one, other, one, other)]
+
+    assert [answer.status for answer in answers] == [201] * 4
+    assert ["idempotency-replayed" in answer.headers for answer in answers] == [False, False, True, True]
+    assert loans_made(database) == 2
 
 
 @pytest.mark.parametrize("key", ["", "k" * 256, "k\u00e4se", "tab\there", "\x7f"])

@@ -56,13 +56,16 @@ SELECT {READ_ONLY}, c.customer_id, @@autocommit
 RESULT_COLUMNS = """customer_id, loan_amount, asked_interest_rate, tenure, credit_score, interest_rate,
        monthly_repayment, '' AS reason_codes, answer, request_id, loan_id, start_date, end_date"""
 
+# An earlier form of one caller's key may be today's form of another's: it counts only for what an earlier release has
+# stored, which kept no answers.
+OF_KEY = "(idempotency_key = %(key)s OR (idempotency_key = %(earlier_key)s AND answer IS NULL))"
 RESULTS_OF_KEYS = f"""
 SELECT {RESULT_COLUMNS}
-  FROM loans WHERE idempotency_key IN %(idempotency_keys)s
+  FROM loans WHERE {OF_KEY}
  UNION ALL
 SELECT customer_id, loan_amount, asked_interest_rate, tenure, credit_score, interest_rate, monthly_installment,
        reason_codes, answer, request_id, NULL, NULL, NULL
-  FROM declined_requests WHERE idempotency_key IN %(idempotency_keys)s
+  FROM declined_requests WHERE {OF_KEY}
 """
 
 RESULT_OF_REQUEST = f"""
@@ -151,7 +154,7 @@ class MySQLLoanTransaction(LoanTransaction):
         if request.idempotency_key is None:
             rows = self._transaction.execute(CREDIT_RECORDS, parameters).fetchall()
             return None, _credit_record(rows, customer_id)
-        parameters["idempotency_keys"] = (request.idempotency_key, request.earlier_idempotency_key)
+        parameters |= {"key": request.idempotency_key, "earlier_key": request.earlier_idempotency_key}
         row = self._transaction.execute(RECORD_AND_RESULTS, parameters).fetchall()[0]
         record, result = row[:RECORD_COLUMNS], row[RECORD_COLUMNS:]
         return _earlier_result((result,) if result[0] is not None else ()), _credit_record((record,), customer_id)
