@@ -13,6 +13,8 @@ from lending.request_errors import InvalidRequestError
 from lending.requests import LOAN_REQUEST, loan_application
 
 NUMBER = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,20})?").fullmatch
+FIRST_ERROR = 400
+OF_THE_FIRST = ("figures", "policy")
 REQUIRED = [name for name, field in LOAN_REQUEST.items() if not field.optional]
 
 
@@ -52,22 +54,48 @@ def read_csv(path: Path) -> Iterator[Asked]:
 
 
 def read_records(path: Path) -> Iterator[tuple[int, dict[str, Any] | None]]:
-    """Yield line and decision of each line of a file; None for one that decided nothing: an error or a repetition.
+    """Yield line and record of each line of a file; None for one that decided nothing: an error or a repetition.
 
     Raises:
-        ApplicationFileError: There is no such file, or a line is not JSON.
+        ApplicationFileError: There is no such file, or a line is no JSON object, or an object repeats a name.
     """
     try:
         with path.open(encoding="utf-8") as file:
             for number, line in enumerate(file, start=1):
                 try:
-                    record = json.loads(line)
-                    decided = record.get("figures") is not None and record["first_request_id"] is None
-                except (ValueError, AttributeError, KeyError, RecursionError) as exc:
-                    raise ApplicationFileError(f"{path.name}, line {number} is no decision record") from exc
-                yield number, record if decided else None
+                    record = json.loads(line, object_pairs_hook=unique_names)
+                except (ValueError, RecursionError) as exc:
+                    raise ApplicationFileError(f"{path.name}, line {number} is no decision record: {exc}") from exc
+                if not isinstance(record, dict):
+                    raise ApplicationFileError(f"{path.name}, line {number} is no decision record")
+                yield number, None if _is_error(record) or _is_repetition(record) else record
     except (OSError, UnicodeDecodeError) as exc:
         raise ApplicationFileError(f"{path.name}: {exc}") from exc
+
+
+def unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the members of an object of JSON.
+
+    Raises:
+        ValueError: A name is repeated. Parsers differ on which of the two counts.
+    """
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("an object repeats a name")
+    return members
+
+
+def _is_error(record: Mapping[str, Any]) -> bool:
+    status = record.get("status")
+    return type(status) is int and status >= FIRST_ERROR and "approved" not in record
+
+
+def _is_repetition(record: Mapping[str, Any]) -> bool:
+    """Whether it names the first request, and has, as null, what only that one's record holds."""
+    if record.get("service") == "check-eligibility" or any(record.get(name, "") is not None for name in OF_THE_FIRST):
+        return False
+    first = record.get("first_request_id")
+    return isinstance(first, str) and first != ""
 
 
 def read_applications(path: Path) -> Iterator[LoanApplication]:
