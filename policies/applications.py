@@ -3,7 +3,7 @@
 import csv
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -37,20 +37,33 @@ def read_csv(path: Path) -> Iterator[Asked]:
     """Yield the lines of a CSV.
 
     Raises:
-        ApplicationFileError: There is no such file, or a title is missing.
+        ApplicationFileError: There is no such file, its titles are not the contract's, or a line has too many cells.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = csv.DictReader(file, restkey="", restval="")
-            missing = [name for name in REQUIRED if name not in (rows.fieldnames or ())]
-            if missing:
-                raise ApplicationFileError(f"{path.name}: the first line has no {', '.join(missing)}")
+            rows = csv.DictReader(file, restkey="", restval="", strict=True)
+            fault = _fault_of_titles(rows.fieldnames or ())
+            if fault:
+                raise ApplicationFileError(f"{path.name}: the first line has {fault}")
             for row in rows:
+                if "" in row:
+                    raise ApplicationFileError(f"{path.name}, line {rows.line_num}: more cells than titles")
                 yield _asked(
                     rows.line_num, {name: " ".join(row[name].split()) for name in LOAN_REQUEST if row.get(name)}
                 )
     except (OSError, UnicodeDecodeError, csv.Error) as exc:
         raise ApplicationFileError(f"{path.name}: {exc}") from exc
+
+
+def _fault_of_titles(titles: Sequence[str]) -> str:
+    missing = [name for name in REQUIRED if name not in titles]
+    unknown = [title for title in titles if title not in LOAN_REQUEST]
+    twice = sorted({title for title in titles if titles.count(title) > 1})
+    if missing:
+        return f"no {', '.join(missing)}"
+    if unknown:
+        return f"{', '.join(map(repr, unknown))}, no known field"
+    return f"{', '.join(twice)} twice" if twice else ""
 
 
 def read_records(path: Path) -> Iterator[tuple[int, dict[str, Any] | None]]:
