@@ -3,7 +3,7 @@
 import csv
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +13,8 @@ from lending.request_errors import InvalidRequestError
 from lending.requests import LOAN_REQUEST, loan_application
 
 NUMBER = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,20})?").fullmatch
+FIRST_ERROR = 400
+OF_THE_FIRST = ("figures", "policy")
 REQUIRED = [name for name, field in LOAN_REQUEST.items() if not field.optional]
 
 
@@ -35,15 +37,17 @@ def read_csv(path: Path) -> Iterator[Asked]:
     """Yield the lines of a CSV.
 
     Raises:
-        ApplicationFileError: There is no such file, or a title is missing.
+        ApplicationFileError: There is no such file, its titles are not the contract's, or a line has too many cells.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = csv.DictReader(file, restkey="", restval="")
-            missing = [name for name in REQUIRED if name not in (rows.fieldnames or ())]
-            if missing:
-                raise ApplicationFileError(f"{path.name}: the first line has no {', '.join(missing)}")
+            rows = csv.DictReader(file, restkey="", restval="", strict=True)
+            fault = _fault_of_titles(rows.fieldnames or ())
+            if fault:
+                raise ApplicationFileError(f"{path.name}: the first line has {fault}")
             for row in rows:
+                if "" in row:
+                    raise ApplicationFileError(f"{path.name}, line {rows.line_num}: more cells than titles")
                 yield _asked(
                     rows.line_num, {name: " ".join(row[name].split()) for name in LOAN_REQUEST if row.get(name)}
                 )
@@ -51,23 +55,60 @@ def read_csv(path: Path) -> Iterator[Asked]:
         raise ApplicationFileError(f"{path.name}: {exc}") from exc
 
 
+def _fault_of_titles(titles: Sequence[str]) -> str:
+    missing = [name for name in REQUIRED if name not in titles]
+    unknown = [title for title in titles if title not in LOAN_REQUEST]
+    twice = sorted({title for title in titles if titles.count(title) > 1})
+    if missing:
+        return f"no {', '.join(missing)}"
+    if unknown:
+        return f"{', '.join(map(repr, unknown))}, no known field"
+    return f"{', '.join(twice)} twice" if twice else ""
+
+
 def read_records(path: Path) -> Iterator[tuple[int, dict[str, Any] | None]]:
-    """Yield line and decision of each line of a file; None for one that decided nothing: an error or a repetition.
+    """Yield line and record of each line of a file; None for one that decided nothing: an error or a repetition.
 
     Raises:
-        ApplicationFileError: There is no such file, or a line is not JSON.
+        ApplicationFileError: There is no such file, or a line is no JSON object, or an object repeats a name.
     """
     try:
         with path.open(encoding="utf-8") as file:
             for number, line in enumerate(file, start=1):
                 try:
-                    record = json.loads(line)
-                    decided = record.get("figures") is not None and record["first_request_id"] is None
-                except (ValueError, AttributeError, KeyError, RecursionError) as exc:
-                    raise ApplicationFileError(f"{path.name}, line {number} is no decision record") from exc
-                yield number, record if decided else None
+                    record = json.loads(line, object_pairs_hook=unique_names)
+                except (ValueError, RecursionError) as exc:
+                    raise ApplicationFileError(f"{path.name}, line {number} is no decision record: {exc}") from exc
+                if not isinstance(record, dict):
+                    raise ApplicationFileError(f"{path.name}, line {number} is no decision record")
+                yield number, None if _is_error(record) or _is_repetition(record) else record
     except (OSError, UnicodeDecodeError) as exc:
         raise ApplicationFileError(f"{path.name}: {exc}") from exc
+
+
+def unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the members of an object of JSON.
+
+    Raises:
+        ValueError: A name is repeated. Parsers differ on which of the two counts.
+    """
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("an object repeats a name")
+    return members
+
+
+def _is_error(record: Mapping[str, Any]) -> bool:
+    status = record.get("status")
+    return type(status) is int and status >= FIRST_ERROR and "approved" not in record
+
+
+def _is_repetition(record: Mapping[str, Any]) -> bool:
+    """Whether it names the first request, and has, as null, what only that one's record holds."""
+    if record.get("service") == "check-eligibility" or any(record.get(name, "") is not None for name in OF_THE_FIRST):
+        return False
+    first = record.get("first_request_id")
+    return isinstance(first, str) and first != ""
 
 
 def read_applications(path: Path) -> Iterator[LoanApplication]:

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
+from operator import index
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ from policies.applications import ApplicationFileError, read_records
 
 NAMES_OF_THE_FIRST = {"builtin-1"}
 """How records named the rules before these were policies."""
+OF_THE_REQUEST = {"request_id", "gateway_request_id", "status", "cache", "service"}
+"""What a line says beside its decision, and no figure explains."""
 SHOWN = 20
 
 
@@ -35,26 +38,51 @@ def differences(record: Mapping[str, Any], policies: Sequence[Policy]) -> list[s
         if named != policy.hash and not (named in NAMES_OF_THE_FIRST and policy is policies[0]):
             return [f"policy: {named}, where this release has {policy.hash} for {record['business_date']}"]
         again = {**decided_again(record, policy), "policy": named, "loan_id": record["loan_id"]}
-    except (ArithmeticError, LookupError, TypeError, ValueError) as exc:
+        unknown = sorted(record.keys() - again.keys() - OF_THE_REQUEST - _metrics(record))
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as exc:
         return [f"cannot be decided: {type(exc).__name__}: {exc}"]
     compared = [(name, _text(record[name]) if name in record else "nothing", _text(again[name])) for name in again]
     return [
-        f"{name}: {recorded}, recomputed {computed}" for name, recorded, computed in compared if recorded != computed
+        *(
+            f"{name}: {recorded}, recomputed {computed}"
+            for name, recorded, computed in compared
+            if recorded != computed
+        ),
+        *_of_the_loan(record),
+        *(f"{name}: not a member of a record" for name in unknown),
     ]
+
+
+def _metrics(record: Mapping[str, Any]) -> set[str]:
+    """Return the names of the metrics that stand beside a record in its line, and of what describes them."""
+    if "_aws" not in record:
+        return set()
+    return {"_aws"} | {
+        metric["Name"] for described in record["_aws"]["CloudWatchMetrics"] for metric in described["Metrics"]
+    }
+
+
+def _of_the_loan(record: Mapping[str, Any]) -> list[str]:
+    """Return what is wrong with the loan that a record names or lacks."""
+    loan_id, service = record["loan_id"], record.get("service")
+    if service == "create-loan" and record.get("approved") is True:
+        return [] if type(loan_id) is int else [f"loan_id: {_text(loan_id)}, but an approved loan has one"]
+    may_be_lent = service is None and record.get("approved") is True
+    return [] if loan_id is None or may_be_lent else [f"loan_id: {_text(loan_id)}, but nothing was lent"]
 
 
 def decided_again(record: Mapping[str, Any], policy: Policy) -> dict[str, object]:
     """Return the record that the figures of a record lead to, without the loan that was made."""
     figures, today = record["figures"], date.fromisoformat(record["business_date"])
     credit_record = CreditRecord(
-        customer_id=record["customer_id"],
+        customer_id=index(record["customer_id"]),
         monthly_salary=Decimal(0),
         approved_limit=Decimal(0),
-        on_hold=figures["on_hold"],
-        loans=figures["loans"],
-        emis_paid_on_time=figures["emis_paid_on_time"],
-        tenure_months=figures["tenure_months"],
-        loans_this_year=figures["loans_this_year"],
+        on_hold=bool(figures["on_hold"]),
+        loans=index(figures["loans"]),
+        emis_paid_on_time=index(figures["emis_paid_on_time"]),
+        tenure_months=index(figures["tenure_months"]),
+        loans_this_year=index(figures["loans_this_year"]),
         lent_amount=Decimal(figures["lent_amount"]),
         current_amount=Decimal(int(figures["over_limit"])),
         # Of a salary of 0 they leave exactly the room that there was.
@@ -63,10 +91,10 @@ def decided_again(record: Mapping[str, Any], policy: Policy) -> dict[str, object
     )
     highest_rate = record["highest_interest_rate"]
     application = LoanApplication(
-        record["customer_id"],
+        index(record["customer_id"]),
         Decimal(record["loan_amount"]),
         Decimal(record["interest_rate"]),
-        record["tenure"],
+        index(record["tenure"]),
         None if highest_rate is None else Decimal(highest_rate),
     )
     profile = assess(credit_record, today, policy)

@@ -136,8 +136,9 @@ def test_so_are_the_applications_of_a_file(policy: Path, tmp_path: Path, form: s
         file.write_text("\n".join([",".join(names), *(",".join(row[name] for name in names) for row in rows)]))
     else:
         decided: dict[str, Any] = {"figures": {}, "first_request_id": None}
+        repeated = {"figures": None, "policy": None, "first_request_id": "r1"}
         lines = [row | decided | {"highest_interest_rate": None} for row in rows]
-        file.write_text("\n".join(map(json.dumps, [*lines, lines[0] | {"first_request_id": "r1"}])))
+        file.write_text("\n".join(map(json.dumps, [*lines, lines[0] | repeated])))
 
     report, flips = tried(policy, "--applications", str(file))
     told, flipped = one_by_one(policy, [each for each in asked if each.customer_id in CUSTOMERS])

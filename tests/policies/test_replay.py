@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lending import wiring
-from policies.replay import differences, main
+from policies.replay import OF_THE_REQUEST, differences, main
 
 KEPT = sorted(Path(__file__).parent.glob("records-*.jsonl"))
 """Records of releases: each later one must come to the same."""
@@ -43,12 +43,94 @@ def test_the_kept_records_are_of_all_kinds() -> None:
 
 def test_repetitions_and_errors_are_passed_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     decided = RECORDS[0]
-    repeated = decided | {"figures": None, "first_request_id": decided["request_id"]}
+    repeated = decided | {"figures": None, "policy": None, "first_request_id": decided["request_id"]}
     file = tmp_path / "records.jsonl"
     file.write_text("\n".join(json.dumps(line) for line in (decided, repeated, {"request_id": "x", "status": 422})))
 
     assert main([str(file)]) == 0
     assert capsys.readouterr().out.startswith("1 decisions are what their figures come to, 0 are not; 2 lines")
+
+
+LENT = next(record for record in RECORDS if record["service"] == "create-loan" and record["approved"])
+DECLINED = next(record for record in RECORDS if not record["approved"])
+
+
+@pytest.mark.parametrize(
+    ("forged", "shown"),
+    [
+        ({"figures": None}, "cannot be decided"),
+        ({"first_request_id": "r1"}, 'first_request_id: "r1", recomputed null'),
+        ({"figures": None, "first_request_id": "r1"}, "cannot be decided"),
+        ({"policy": None, "first_request_id": "r1"}, "policy: None"),
+        ({"figures": None, "policy": None}, "policy: None"),
+        ({"figures": None, "policy": None, "first_request_id": ""}, "policy: None"),
+        ({"figures": None, "policy": None, "first_request_id": "r1", "service": "check-eligibility"}, "policy: None"),
+        ({"status": 500}, "approved: true"),
+        ({"status": 422, "figures": None}, "cannot be decided"),
+    ],
+)
+def test_a_forged_decision_does_not_pass_for_a_repetition_or_an_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], forged: dict[str, Any], shown: str
+) -> None:
+    file = tmp_path / "records.jsonl"
+    file.write_text("\n".join(json.dumps(line) for line in (LENT, DECLINED | {"approved": True} | forged)))
+
+    assert main([str(file)]) == 1
+    assert shown in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", [*RECORDS[0]["figures"], *DECLINED.keys() - OF_THE_REQUEST])
+@pytest.mark.parametrize("kept", [False, True], ids=["without it", "under another name"])
+def test_a_member_that_is_missing_or_renamed_is_shown(tmp_path: Path, name: str, kept: bool) -> None:  # noqa: FBT001
+    record: dict[str, Any] = json.loads(json.dumps(DECLINED))
+    holder = record if name in record else record["figures"]
+    value = holder.pop(name)
+    if kept:
+        holder[f"{name}z"] = value
+    file = tmp_path / "records.jsonl"
+    file.write_text("\n".join(map(json.dumps, (LENT, record))))
+
+    assert main([str(file)]) == 1
+
+
+def test_a_member_that_no_record_has_is_shown() -> None:
+    assert differences(LENT | {"approved_by": "me"}, wiring.policies()) == ["approved_by: not a member of a record"]
+
+
+def test_the_metrics_of_its_line_are_no_part_of_a_record() -> None:
+    metrics = {"_aws": {"CloudWatchMetrics": [{"Metrics": [{"Name": "Latency"}]}]}, "Latency": [1.0]}
+
+    assert differences(LENT | metrics, wiring.policies()) == []
+
+
+@pytest.mark.parametrize("twice", ['"credit_score":99', '"figures":{"loans":1,"loans":2}'])
+def test_a_name_that_is_repeated_is_refused(tmp_path: Path, twice: str) -> None:
+    (tmp_path / "records.jsonl").write_text(json.dumps(LENT)[:-1] + f",{twice}}}\n")
+
+    with pytest.raises(SystemExit, match="line 1 is no decision record: an object repeats a name"):
+        main([str(tmp_path / "records.jsonl")])
+
+
+@pytest.mark.parametrize(
+    ("record", "changed"),
+    [
+        (LENT, {"loan_id": None}),
+        (LENT, {"loan_id": "77"}),
+        (LENT, {"service": "check-eligibility"}),
+        (DECLINED, {"loan_id": 77}),
+    ],
+)
+def test_a_loan_is_named_where_one_was_made_and_nowhere_else(record: dict[str, Any], changed: dict[str, Any]) -> None:
+    (shown,) = differences(record | changed, wiring.policies())
+
+    assert shown.startswith("loan_id: ")
+
+
+@pytest.mark.parametrize("name", ["loans", "on_hold"])
+def test_a_figure_is_of_its_type(name: str) -> None:
+    figures = RECORDS[0]["figures"]
+
+    assert differences(RECORDS[0] | {"figures": figures | {name: float(figures[name])}}, wiring.policies())
 
 
 @pytest.mark.parametrize("name", COMPUTED)
