@@ -25,6 +25,7 @@ from policies.applications import ApplicationFileError, read_records
 
 NAMES_OF_THE_FIRST = {"builtin-1"}
 """How records named the rules before these were policies."""
+OUTCOME_UNKNOWN = 500
 OF_THE_REQUEST = {"request_id", "gateway_request_id", "status", "cache", "service"}
 """What a line says beside its decision, and no figure explains."""
 SHOWN = 20
@@ -65,6 +66,8 @@ def _metrics(record: Mapping[str, Any]) -> set[str]:
 def _of_the_loan(record: Mapping[str, Any]) -> list[str]:
     """Return what is wrong with the loan that a record names or lacks."""
     loan_id, service = record["loan_id"], record.get("service")
+    if record.get("status") == OUTCOME_UNKNOWN:
+        return []  # whether it was lent, the record does not know
     if service == "create-loan" and record.get("approved") is True:
         return [] if type(loan_id) is int else [f"loan_id: {_text(loan_id)}, but an approved loan has one"]
     may_be_lent = service is None and record.get("approved") is True

@@ -79,7 +79,7 @@ def test_a_forged_decision_does_not_pass_for_a_repetition_or_an_error(
     assert shown in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", [*RECORDS[0]["figures"], *DECLINED.keys() - OF_THE_REQUEST])
+@pytest.mark.parametrize("name", [*RECORDS[0]["figures"], *sorted(DECLINED.keys() - OF_THE_REQUEST)])
 @pytest.mark.parametrize("kept", [False, True], ids=["without it", "under another name"])
 def test_a_member_that_is_missing_or_renamed_is_shown(tmp_path: Path, name: str, kept: bool) -> None:  # noqa: FBT001
     record: dict[str, Any] = json.loads(json.dumps(DECLINED))
@@ -124,6 +124,11 @@ def test_a_loan_is_named_where_one_was_made_and_nowhere_else(record: dict[str, A
     (shown,) = differences(record | changed, wiring.policies())
 
     assert shown.startswith("loan_id: ")
+
+
+def test_an_unknown_outcome_has_no_loan_to_name() -> None:
+    """Its record has the decision all the same."""
+    assert not differences(LENT | {"status": 500, "loan_id": None}, wiring.policies())
 
 
 @pytest.mark.parametrize("name", ["loans", "on_hold"])
