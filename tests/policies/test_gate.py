@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from lending.adapters.policy_files import FOLDER, read_policy
+from policies import gate
+from policies.backtest import percent
 from policies.gate import objections
 from testkit.fakes import POLICY
 from testkit.policies import BOUNDS, FIRST, document, write_policy
@@ -23,14 +25,25 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def write_report(folder: Path, **fields: Any) -> None:
+def write_report(folder: Path, lost: int = 0, gained: int = 0, **fields: Any) -> None:
     hash_ = read_policy(folder / "next.json").policy.hash
+    after = 1000 - lost + gained
     report = {
         "policy": hash_,
         "instead_of": POLICY.hash,
-        "approved": {"before": 1000},
-        "approvals_lost": 0,
-        "approvals_gained": 0,
+        "business_date": "2024-06-15",
+        "applications_of": "the standard grid",
+        "customers": 500,
+        "applications": 2000,
+        "approved": {"before": 1000, "after": after},
+        "approvals_lost": lost,
+        "approvals_gained": gained,
+        "approvals_lost_pct": percent(lost, 1000),
+        "approvals_gained_pct": percent(gained, 1000),
+        "slabs": {
+            "before": {"100-0": {"approved": 1000, "declined": 1000}},
+            "after": {"100-0": {"approved": after, "declined": 2000 - after}},
+        },
     }
     (folder / "reports").mkdir(exist_ok=True)
     (folder / f"reports/{hash_}.json").write_text(json.dumps(report | fields))
@@ -61,19 +74,92 @@ def test_a_policy_without_a_report_of_exactly_its_hash_is_refused(folder: Path) 
 @pytest.mark.parametrize(
     ("changed", "objection"),
     [
-        ({"approvals_lost": 50}, ""),
-        ({"approvals_lost": 51}, "next.json: loses 51 of 1000 approvals, more than the 5 % of its bounds"),
-        ({"approvals_gained": 51}, "next.json: gains 51 of 1000 approvals, more than the 5 % of its bounds"),
-        ({"approved": {"before": 0}, "approvals_gained": 1}, "next.json: gains 1 of 0 approvals"),
+        ({"lost": 50}, ""),
+        ({"lost": 51}, "next.json: loses 51 of 1000 approvals, more than the 5 % of its bounds"),
+        ({"gained": 51}, "next.json: gains 51 of 1000 approvals, more than the 5 % of its bounds"),
         ({"instead_of": "x"}, "next.json: its report is of"),
         ({"policy": "x"}, "next.json: its report is of x"),
-        ({"approved": None}, "next.json: its report"),
+        ({"policy": ["x"]}, "next.json: its report is of ['x']"),
     ],
 )
 def test_a_policy_keeps_within_the_bounds_that_it_states(folder: Path, changed: dict[str, Any], objection: str) -> None:
     write_report(folder, **changed)
 
     assert [each[: len(objection)] for each in refused(folder)] == ([objection] if objection else [])
+
+
+@pytest.mark.parametrize(
+    ("changed", "objection"),
+    [
+        ({"approvals_lost": 1}, "contradicts itself: 1000 approvals, 1 lost and 0 gained are not 1000"),
+        ({"lost": 400, "approvals_lost": 0}, "contradicts itself: 1000 approvals, 0 lost and 0 gained are not 600"),
+        ({"approvals_lost": 2000, "approvals_gained": 2000}, "contradicts itself: 1000 approvals, 2000 lost"),
+        ({"approvals_lost_pct": "40.00"}, "contradicts itself: approvals_lost_pct is 40.00, 0 of 1000 is 0.00"),
+        ({"approvals_gained_pct": 0}, "contradicts itself: approvals_gained_pct is 0, 0 of 1000 is 0.00"),
+        ({"approvals_lost": -5}, "contradicts itself: -5 is no count"),
+        ({"approvals_lost": 0.0}, "contradicts itself: 0.0 is no count"),
+        ({"approvals_lost": "0"}, "contradicts itself: '0' is no count"),
+        ({"approvals_lost": False}, "contradicts itself: False is no count"),
+        ({"approvals_lost": float("inf")}, "contradicts itself: inf is no count"),
+        ({"approved": {"before": 0, "after": 0}}, "contradicts itself: nobody was approved before"),
+        ({"approved": {"before": 10**9, "after": 10**9}}, "contradicts itself: its slabs before add up to 1000"),
+        ({"applications": 9}, "contradicts itself: its slabs before add up to 1000 approved and 1000 declined"),
+        ({"slabs": []}, "cannot be read: AttributeError"),
+        ({"approved": None}, "cannot be read: TypeError"),
+        ({"business_date": "yesterday"}, "cannot be read: ValueError"),
+    ],
+)
+def test_a_report_that_does_not_agree_with_itself_is_refused(
+    folder: Path, changed: dict[str, Any], objection: str
+) -> None:
+    write_report(folder, **changed)
+
+    (found,) = refused(folder)
+    assert found.partition(".json ")[2].startswith(objection)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "[" * 100_000, '{"policy": 1, "policy": 2}', '{"approved": {"before": 1e400}}']
+)
+def test_a_report_that_is_none_is_refused(folder: Path, text: str) -> None:
+    write_report(folder)
+    (report,) = (folder / "reports").iterdir()
+    report.write_text(text)
+
+    (found,) = refused(folder)
+    assert found.startswith("next.json: its report ")
+
+
+@pytest.mark.parametrize("name", ["applications_of", "customers", "applications", "business_date"])
+def test_a_report_says_on_what_it_was_made(folder: Path, name: str) -> None:
+    write_report(folder)
+    (path,) = (folder / "reports").iterdir()
+    report = json.loads(path.read_text())
+    del report[name]
+    path.write_text(json.dumps(report))
+
+    (found,) = refused(folder)
+    assert f"cannot be read: KeyError: '{name}'" in found
+
+
+def test_what_a_report_was_made_on_is_printed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_report(folder, lost=50)
+    monkeypatch.setattr(gate, "FOLDER", folder)
+    monkeypatch.setattr(gate, "REPORTS", folder / "reports")
+
+    assert gate.main() == 0
+    assert capsys.readouterr().out.splitlines()[0] == (
+        "policies: next.json: tried on 500 customers, 2000 applications of the standard grid, as of 2024-06-15: "
+        "50 of 1000 approvals lost (5.00 %), 0 gained (0.00 %)"
+    )
+
+
+def test_a_policy_that_cannot_be_read_is_refused(folder: Path) -> None:
+    write_policy(folder, "[" * 100_000)
+
+    assert len(refused(folder)) == 1
 
 
 def test_a_policy_that_makes_no_sense_is_refused_before_any_report_is_read(folder: Path) -> None:
