@@ -257,8 +257,8 @@ BROKEN_RULES = (
     BrokenRule(
         "on a new connection a command goes out in one write",
         CONNECTION,
-        'if any(command[0] != "EVAL" for command in commands):',
-        "if True:",
+        'if self._settings.redis_db != 0 and any(command[0] != "EVAL" for command in commands):',
+        "if self._settings.redis_db != 0:",
         ON_THE_WIRE,
     ),
     BrokenRule(
@@ -325,7 +325,7 @@ BROKEN_RULES = (
         "if start_over := False:",
         REFRESHED,
     ),
-    BrokenRule("a row is swept twice", OUTBOX, "execute(NOTE_SWEPT,", "execute(FORGET,", REFRESHED),
+    BrokenRule("a row is swept twice", OUTBOX, "NOTE_SWEPT if last_swept_at is None else FORGET", "FORGET", REFRESHED),
     BrokenRule(
         "time passes before the second pass",
         OUTBOX,
