@@ -108,7 +108,7 @@ def _faults() -> Iterator[dict[str, Fault]]:
             for name in ("REDIS_TLS", "REDIS_TLS_CA", "REDIS_SECRET_ID"):
                 environment.pop(name, None)
             environment.update({"REDIS_HOST": HOST, **variables})
-            wiring._redis_login = found if user is None else lambda: user  # noqa: SLF001
+            wiring._redis_login = found if user is None else lambda: user  # noqa: SLF001 - as above
 
         faults: dict[str, Fault] = {NO_CACHE: partial(settle, {"REDIS_PORT": str(free_port())})}
         for road, variables in roads.items():

@@ -1,7 +1,7 @@
 """The rows of a batch: those that can be taken, with typed values, and those that cannot, with all their faults."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from operator import gt
 from typing import NamedTuple
@@ -96,7 +96,7 @@ class RowReader:
         """Tell whether any row contradicts itself, where no cell has a fault."""
         if self._kind.name == "customers":
             return False
-        of: Callable[[str], Sequence[Value]] = lambda name: columns[self._names.index(name)]  # noqa: E731
+        of = dict(zip(self._names, columns, strict=True)).__getitem__
         nameless = any(
             external is None and ours is None
             for external, ours in zip(of("external_loan_id"), of("lending_loan_id"), strict=True)

@@ -18,6 +18,7 @@ from local.servers.mysql_server import start_mysql
 from local.servers.redis_server import start_redis
 from local.servers.server import Server
 from testkit.database import Database, own_database
+from testkit.s3 import FilesBucket
 from testkit.service import TODAY, Service, use_patience, wired
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -110,3 +111,13 @@ def service(database: Database, redis_server: Server, monkeypatch: pytest.Monkey
     # A test that refreshes the cache sweeps once, and not for a minute.
     with wired(database.environment | redis_server.environment | SWEEP_ONCE, monkeypatch):
         yield Service()
+
+
+@pytest.fixture
+def bucket(
+    database: Database, redis_server: Server, aws: Server, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[FilesBucket]:
+    """The stack's bucket, and the import function wired to it, to an empty database and to an empty Redis."""
+    files = FilesBucket(aws)
+    with wired(database.environment | redis_server.environment | files.environment, monkeypatch):
+        yield files

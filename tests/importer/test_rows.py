@@ -14,6 +14,7 @@ from importer.errors import BrokenFileError
 from importer.forms import GivenForms, memories
 from importer.reading.table import Reading, open_table
 from importer.rows import Losses, RowReader
+from importer.values.dates import forms
 from importer.values.numbers import read
 
 CUSTOMER = {"customer_id": "7", "first_name": "Asha", "last_name": "Rao", "age": "41", "phone_number": "5550000007",
@@ -301,8 +302,6 @@ def test_a_row_of_another_width_is_rejected_alone(tmp_path: Path) -> None:
 
 
 def test_the_day_from_which_serial_numbers_count_is_the_workbooks() -> None:
-    from importer.values.dates import forms  # noqa: PLC0415
-
     (serial,) = (form for form in forms(date(1904, 1, 1)) if "serial" in form.name)
 
     assert serial.read("42867") == "2021-05-13"

@@ -2,31 +2,18 @@
 
 import gc
 import json
-from collections.abc import Iterator
 
 import pytest
 
 from importer import uploads
 from lending import wiring
 from local.front.lambda_context import LambdaContext
-from local.servers.server import Server
 from testkit.database import Database
 from testkit.s3 import FilesBucket, upload_event
-from testkit.service import wired
 from tests.importer.importing import a_customer, a_loan, as_csv, counts
 
 CUSTOMERS, LOANS = "imports/May 2026/customers.csv", "imports/May 2026/loans.csv"
 REPORT = "reports/May 2026/report.txt"
-
-
-@pytest.fixture
-def bucket(
-    database: Database, redis_server: Server, aws: Server, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[FilesBucket]:
-    """The bucket, and the function wired to it, to an empty database and to an empty Redis."""
-    files = FilesBucket(aws)
-    with wired(database.environment | redis_server.environment | files.environment, monkeypatch):
-        yield files
 
 
 def upload(bucket: FilesBucket, key: str, content: str | bytes, *, seconds: int = 900) -> None:

@@ -1,7 +1,7 @@
 """The sample portfolio in a stack: put where the stack imports from, and only into a stack of the stage dev."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
@@ -14,23 +14,11 @@ from local import sample
 from local.front.lambda_context import LambdaContext
 from local.sam.secrets_manager import REGION
 from local.sample_data.portfolio import SAMPLE_CUSTOMERS
-from local.servers.server import Server
 from testkit.database import Database
 from testkit.s3 import BUCKET, FilesBucket, upload_event
-from testkit.service import wired
 
 STACK = "lending-sample"
 HAS_A_BUCKET = {"FilesBucket": BUCKET}
-
-
-@pytest.fixture
-def bucket(
-    database: Database, redis_server: Server, aws: Server, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[FilesBucket]:
-    """The stack's bucket, and the import function wired to it."""
-    files = FilesBucket(aws)
-    with wired(database.environment | redis_server.environment | files.environment, monkeypatch):
-        yield files
 
 
 @pytest.fixture

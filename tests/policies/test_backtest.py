@@ -165,7 +165,8 @@ def test_a_policy_that_flips_more_than_its_bounds_is_refused_by_name(
     book: Database,
     tmp_path: Path,
     flipped: int,
-    let_in: bool,  # noqa: FBT001
+    *,
+    let_in: bool,
 ) -> None:
     """Of 1,000 approvals 5.1 % against a bound of 5 %; 5.0 % are let in."""
     (folder := tmp_path / "policies").mkdir()

@@ -81,7 +81,7 @@ def test_a_forged_decision_does_not_pass_for_a_repetition_or_an_error(
 
 @pytest.mark.parametrize("name", [*RECORDS[0]["figures"], *sorted(DECLINED.keys() - OF_THE_REQUEST)])
 @pytest.mark.parametrize("kept", [False, True], ids=["without it", "under another name"])
-def test_a_member_that_is_missing_or_renamed_is_shown(tmp_path: Path, name: str, kept: bool) -> None:  # noqa: FBT001
+def test_a_member_that_is_missing_or_renamed_is_shown(tmp_path: Path, name: str, *, kept: bool) -> None:
     record: dict[str, Any] = json.loads(json.dumps(DECLINED))
     holder = record if name in record else record["figures"]
     value = holder.pop(name)
