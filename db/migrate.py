@@ -1,10 +1,10 @@
 """Apply the numbered migrations in this folder that a database has not had yet: `python -m db.migrate`.
 
-A file NNNN_what_it_does.sql holds statements that each end with a semicolon at the end of a line, where the next line is
-not indented: so a trigger may have statements of its own. Files are applied once, in order. A file that was applied
+A file NNNN_what_it_does.sql holds statements that each end with a semicolon at the end of a line, where the next line
+is not indented: so a trigger may have statements of its own. Files are applied once, in order. A file that was applied
 must never be edited: its checksum is kept with its number. DDL commits by itself in MySQL, so each statement is
-recorded before and after it runs. A migration that failed continues at the statement that failed. One that was killed continues at the
-statement that was running, even if that one was done.
+recorded before and after it runs. A migration that failed continues at the statement that failed. One that was killed
+continues at the statement that was running, even if that one was done.
 """
 
 import hashlib
