@@ -1,5 +1,6 @@
 """Moves slots of a Redis Cluster from one node to another while it is in use, as a reshard does."""
 
+import time
 from contextlib import ExitStack, suppress
 from typing import Any, Self
 
@@ -10,6 +11,9 @@ from local.servers.server import Server
 
 KEYS_AT_ONCE = 100
 TIMEOUT_MILLISECONDS = 5000
+HANDOVER_SECONDS = 6
+"""A replica gives its attempt up after five."""
+ATTEMPTS = 5
 
 
 class Resharding:
@@ -55,6 +59,35 @@ class Resharding:
         """Move a slot from end to end."""
         self.begin(slot, target)
         self.end(slot, target)
+
+    def hand_over(self, slot: int) -> Server:
+        """Let the replica of a slot's master take over in good order, and return it once every node says so.
+
+        It needs the votes of the other masters, who refuse it where their news is older or newer than its own: then it
+        tries again.
+        """
+        owner = self.owner_of(slot)
+        replica = self.replica_of(owner)
+        for _ in range(ATTEMPTS):
+            self._cluster.wait_until_settled()
+            with suppress(redis.ResponseError):  # it is the master by now
+                self._ask(replica, "CLUSTER", "FAILOVER")
+            deadline = time.monotonic() + HANDOVER_SECONDS
+            while time.monotonic() < deadline:
+                if all(self._named_by(node, slot) == replica.port for node in self._cluster.nodes):
+                    return replica
+                time.sleep(0.02)
+        raise redis.ClusterError(f"The replica of slot {slot} does not take over.")
+
+    def replica_of(self, master: Server) -> Server:
+        """Return the replica of a master."""
+        roles = ((node, self._ask(node, "ROLE")) for node in self._cluster.nodes)
+        return next(node for node, role in roles if role[0] == b"slave" and int(role[2]) == master.port)
+
+    def _named_by(self, node: Server, slot: int) -> int:
+        """Return the port of the slot's master in the eyes of one node."""
+        ranges = self._ask(node, "CLUSTER", "SLOTS")
+        return next((int(master[1]) for first, last, master, *_ in ranges if first <= slot <= last), 0)
 
     def _ask(self, node: Server, *command: Any) -> Any:
         return self._clients[node.port].execute_command(*command)

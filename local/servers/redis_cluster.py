@@ -18,6 +18,7 @@ SETTLED_SECONDS = 30
 OPTIONS = (
     *("--cluster-enabled", "yes", "--cluster-require-full-coverage", "no", "--cluster-node-timeout", "2000"),
     *("--repl-diskless-sync-delay", "0", "--cluster-replica-validity-factor", "0"),
+    *("--cluster-allow-replica-migration", "no"),
 )
 
 

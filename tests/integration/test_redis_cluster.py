@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from decimal import Decimal
 from pathlib import Path
@@ -313,15 +314,19 @@ def test_while_a_master_is_dead_the_other_shards_are_hit_and_its_customers_answe
 def test_a_planned_failover_is_followed(service: Service, cluster: Cluster, resharding: Resharding) -> None:
     cache_uses(service)
     owner = resharding.owner_of(slot(1001))
-    replica = next(
-        node for node in cluster.nodes if ask(node, "ROLE")[0] == "slave" and int(ask(node, "ROLE")[2]) == owner.port
-    )
 
-    ask(replica, "CLUSTER", "FAILOVER")
+    with ThreadPoolExecutor(1) as pool:
+        handover = pool.submit(resharding.hand_over, slot(1001))
+        answers = [service.check(1001)]
+        while not handover.done():
+            answers.append(service.check(1001))
     deadline = time.monotonic() + RECOVERY_SECONDS
-    while ask(owner, "ROLE")[0] == "master" and time.monotonic() < deadline:
-        assert service.check(1001).cache_status == "hit"
-    after = cache_uses(service)
+    while set(after := cache_uses(service)) != {"hit"} and time.monotonic() < deadline:
+        time.sleep(0.1)
 
-    assert resharding.owner_of(slot(1001)) is replica
+    assert resharding.owner_of(slot(1001)) is handover.result() is not owner
+    assert {answer.status for answer in answers} == {200}
+    assert {answer.cache_status for answer in answers} <= {"hit", "fwd=bypass; detail=unavailable"}, (
+        "a master that waits for its replica holds all writes"
+    )
     assert set(after) == {"hit"}

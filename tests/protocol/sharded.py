@@ -42,9 +42,7 @@ class ShardedCache:
 
     def hand_over(self) -> None:
         """Let the master's replica take over in good order."""
-        owner = self._owner()
-        ask(self._replica_of(owner), "CLUSTER", "FAILOVER")
-        self._wait_until_served_by_another(owner)
+        self._resharding.hand_over(self._slot)
         self._cluster.wait_until_settled()
 
     def fail_over(self, alive_seconds: float) -> None:
@@ -71,10 +69,6 @@ class ShardedCache:
 
     def _masters(self) -> list[Server]:
         return [node for node in self._cluster.nodes if ask(node, "ROLE")[0] == "master"]
-
-    def _replica_of(self, master: Server) -> Server:
-        roles = ((node, ask(node, "ROLE")) for node in self._cluster.nodes)
-        return next(node for node, role in roles if role[0] == "slave" and int(role[2]) == master.port)
 
     def _wait_until_served_by_another(self, owner: Server) -> None:
         while self._owner() is owner:
