@@ -311,7 +311,7 @@ def test_while_a_master_is_dead_the_other_shards_are_hit_and_its_customers_answe
     assert not [status for status in after if "bypass" in status]
 
 
-def test_a_planned_failover_is_followed(service: Service, cluster: Cluster, resharding: Resharding) -> None:
+def test_a_planned_failover_is_followed(service: Service, resharding: Resharding) -> None:
     cache_uses(service)
     owner = resharding.owner_of(slot(1001))
 
