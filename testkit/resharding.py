@@ -77,7 +77,7 @@ class Resharding:
                 if all(self._named_by(node, slot) == replica.port for node in self._cluster.nodes):
                     return replica
                 time.sleep(0.02)
-        raise redis.ClusterError(f"The replica of slot {slot} does not take over.")
+        raise TimeoutError(f"The replica of slot {slot} does not take over.")
 
     def replica_of(self, master: Server) -> Server:
         """Return the replica of a master."""

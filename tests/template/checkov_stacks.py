@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.template.concrete import Concrete
 from tests.template.scenarios import SCENARIOS
 
-STACKS = ("prod with a proxy", "own everything")
+STACKS = ("prod with a proxy", "cache cluster", "serverless cache", "own everything")
 
 
 def main() -> int:

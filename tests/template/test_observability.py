@@ -18,14 +18,24 @@ DIMENSIONS = {
     "AWS/ApiGateway": {"ApiId", "Stage"},
     "AWS/Lambda": {"FunctionName"},
     "AWS/RDS": {"DBInstanceIdentifier"},
-    "AWS/ElastiCache": {"CacheClusterId"},
     "Lending": {"service"},
+}
+# Source: ElastiCache's user guide, "Metrics for Valkey and Redis OSS", "Auto Scaling" (those of all primaries) and
+# "Serverless metrics"; the dimension of the last from the AWS CDK's library.
+CACHE_DIMENSIONS = {
+    "CurrConnections": [{"CacheClusterId"}, {"ServerlessCacheName"}],
+    "DatabaseMemoryUsagePercentage": [{"CacheClusterId"}],
+    "DatabaseMemoryUsageCountedForEvictPercentage": [{"ReplicationGroupId"}],
+    "EngineCPUUtilization": [{"CacheClusterId"}, {"ReplicationGroupId", "Role"}],
+    "Evictions": [{"CacheClusterId"}, {"ServerlessCacheName"}],
+    "BytesUsedForCache": [{"ServerlessCacheName"}],
+    "ElastiCacheProcessingUnits": [{"ServerlessCacheName"}],
+    "ThrottledCmds": [{"ServerlessCacheName"}],
 }
 METRICS = {
     "AWS/ApiGateway": HTTP_API_METRICS,
     "AWS/Lambda": {"ConcurrentExecutions", "Errors", "Invocations", "Throttles"},
     "AWS/RDS": {"CPUUtilization", "DatabaseConnections", "FreeStorageSpace", "ReadLatency", "WriteLatency"},
-    "AWS/ElastiCache": {"CurrConnections", "DatabaseMemoryUsagePercentage", "EngineCPUUtilization", "Evictions"},
 }
 SERVICES = {each["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"] for each in functions().values()}
 PROMISED = {
@@ -56,8 +66,12 @@ def metrics_of_alarms(stack: Concrete) -> Iterator[Metric]:
 
 
 def widgets(stack: Concrete) -> list[dict[str, Any]]:
-    text = stack.resources["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
-    return list(json.loads(text if isinstance(text, str) else text[0])["widgets"])
+    body = stack.resources["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    text, given = (body, {}) if isinstance(body, str) else body
+    for name, value in given.items():
+        filled = value["Fn::Sub"] if set(value) == {"Fn::Sub"} else str(value)
+        text = text.replace("${" + name + "}", filled)
+    return list(json.loads(text)["widgets"])
 
 
 def metrics_of_dashboard(stack: Concrete) -> Iterator[Metric]:
@@ -77,6 +91,9 @@ def metrics_in_code() -> set[str]:
 
 def assert_exists(metric: Metric) -> None:
     namespace, name, dimensions = metric
+    if namespace == "AWS/ElastiCache":
+        assert set(dimensions) in CACHE_DIMENSIONS[name], metric
+        return
     assert set(dimensions) == DIMENSIONS[namespace], metric
     assert name in (metrics_in_code() if namespace == "Lending" else METRICS[namespace]), metric
     if namespace == "Lending":
@@ -108,6 +125,26 @@ def test_both_nodes_of_the_cache_are_watched(stacks: dict[str, Concrete]) -> Non
     assert len(watched("prod")) == 2
     shown = metrics_of_dashboard(stacks["prod"])
     assert len({str(dimensions) for namespace, _, dimensions in shown if namespace == "AWS/ElastiCache"}) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("cache cluster", {"DatabaseMemoryUsageCountedForEvictPercentage", "EngineCPUUtilization"}),
+        ("serverless cache", {"BytesUsedForCache", "ThrottledCmds"}),
+    ],
+)
+def test_a_cluster_and_a_serverless_cache_are_watched_and_shown(
+    name: str, expected: set[str], stacks: dict[str, Concrete]
+) -> None:
+    alarmed = {metric for space, metric, _ in metrics_of_alarms(stacks[name]) if space == "AWS/ElastiCache"}
+    shown = {metric for space, metric, _ in metrics_of_dashboard(stacks[name]) if space == "AWS/ElastiCache"}
+    searched = re.findall(r'MetricName="(\w+)"', str(widgets(stacks[name])))
+
+    assert alarmed == expected
+    assert expected <= shown
+    assert {"Evictions", "CurrConnections"} <= shown | set(searched)
+    assert set(searched) <= set(CACHE_DIMENSIONS)
 
 
 def test_brought_stores_have_alarms_of_their_own_elsewhere(stacks: dict[str, Concrete]) -> None:

@@ -104,16 +104,19 @@ def test_the_key_of_the_secret_is_the_key_that_is_granted(stacks: dict[str, Conc
 @pytest.mark.parametrize("role", ["CheckEligibilityRole", "CreateLoanRole", "RefreshCacheRole"])
 def test_the_functions_may_log_in_to_the_cache_as_its_user(role: str, stacks: dict[str, Concrete]) -> None:
     """ElastiCache checks both: the cache and the user that logs in."""
-    stack = stacks["dev"]
-
-    [connect] = [each for each in allowed(stack, role) if "elasticache:Connect" in actions(each)]
-
-    cache, user = connect["Resource"]
-    assert cache["Fn::Sub"].endswith(":replicationgroup:${Cache}")
-    assert user == {"Fn::GetAtt": ["CacheUser", "Arn"]}
-    variables = stack.resources["CreateLoanFunction"]["Properties"]["Environment"]["Variables"]
-    assert variables["REDIS_IAM_USER"] == {"Ref": "CacheUser"}
-    assert variables["REDIS_IAM_CACHE"] == {"Ref": "Cache"}
+    for name in ("dev", "cache cluster", "serverless cache"):
+        stack = stacks[name]
+        [connect] = [each for each in allowed(stack, role) if "elasticache:Connect" in actions(each)]
+        cache, user = connect["Resource"]
+        variables = stack.resources["CreateLoanFunction"]["Properties"]["Environment"]["Variables"]
+        assert user == {"Fn::GetAtt": ["CacheUser", "Arn"]}
+        assert variables["REDIS_IAM_USER"] == {"Ref": "CacheUser"}
+        if name == "serverless cache":
+            assert cache == {"Fn::GetAtt": ["ServerlessCache", "ARN"]}
+        else:
+            arn, given = cache["Fn::Sub"]
+            assert arn.endswith(":replicationgroup:${Name}")
+            assert given["Name"] == variables["REDIS_IAM_CACHE"]
 
 
 def test_your_own_caches_secret_may_be_read_and_decrypted(stacks: dict[str, Concrete]) -> None:

@@ -13,6 +13,7 @@ from tests.template.scenarios import SCENARIOS
 
 BEFORE_THEIR_STORES = {"FunctionsToCacheIn", "FunctionsToProxyIn", "ProxyToDatabaseIn"}
 """What the cache and the proxy wait for. The functions wait for these two."""
+CACHES = {"AWS::ElastiCache::ReplicationGroup", "AWS::ElastiCache::ServerlessCache"}
 API_FUNCTIONS = ["CheckEligibilityFunction", "CreateLoanFunction", "RefreshCacheFunction"]
 
 
@@ -131,17 +132,73 @@ def test_production_survives_the_loss_of_a_zone_and_of_a_hand_that_slips(stacks:
     assert (cache["NumCacheClusters"], cache["AutomaticFailoverEnabled"], cache["MultiAZEnabled"]) == (2, True, True)
 
 
-def test_the_cache_is_one_shard_with_tls_and_the_right_eviction(stacks: dict[str, Concrete]) -> None:
+def test_the_cache_has_tls_and_the_right_eviction(stacks: dict[str, Concrete]) -> None:
     for stack in stacks.values():
         for cache in stack.of_type("AWS::ElastiCache::ReplicationGroup").values():
             assert cache["TransitEncryptionEnabled"] is True
             assert cache["TransitEncryptionMode"] == "required"
             assert cache["AtRestEncryptionEnabled"] is True
-            assert "NumNodeGroups" not in cache
-        for group in stack.of_type("AWS::ElastiCache::ParameterGroup").values():
-            assert group["Properties"] == {"maxmemory-policy": "allkeys-lru", "cluster-enabled": "no"}
-    variables = stacks["dev"].resources["CreateLoanFunction"]["Properties"]["Environment"]["Variables"]
-    assert (variables["REDIS_DB"], variables["REDIS_TLS"]) == ("1", "true")
+            sharded = "NumNodeGroups" in cache
+            [group] = stack.of_type("AWS::ElastiCache::ParameterGroup").values()
+            assert group["Properties"] == {
+                "maxmemory-policy": "allkeys-lru",
+                "cluster-enabled": "yes" if sharded else "no",
+            }
+
+
+@pytest.mark.parametrize(
+    ("name", "cache", "host", "database"),
+    [
+        ("dev", "Cache", "PrimaryEndPoint.Address", "1"),
+        ("cache cluster", "CacheCluster", "ConfigurationEndPoint.Address", 0),
+        ("serverless cache", "ServerlessCache", "Endpoint.Address", 0),
+    ],
+)
+def test_the_functions_use_the_cache_of_the_mode(
+    name: str, cache: str, host: str, database: object, stacks: dict[str, Concrete]
+) -> None:
+    stack = stacks[name]
+    given = variables(stack)
+
+    caches = {each for each in stack.resources if stack.resources[each]["Type"] in CACHES}
+    assert caches == {cache}
+    assert given["REDIS_HOST"] == {"Fn::GetAtt": [cache, host]}
+    assert (given["REDIS_DB"], given["REDIS_TLS"], given["REDIS_PORT"]) == (database, "true", 6379)
+    assert given["REDIS_IAM_CACHE"] == {"Ref": cache}
+    assert given["REDIS_IAM_SERVERLESS"] == ("true" if cache == "ServerlessCache" else "false")
+    settings = stack.resources["Schema"]["Properties"]["Settings"]
+    assert given["REDIS_HOST"] in settings, "another cache is another version of the functions"
+
+
+def test_a_cluster_gets_its_shards_and_another_number_of_them_in_place(stacks: dict[str, Concrete]) -> None:
+    with_replicas = stacks["cache cluster"].resources["CacheCluster"]
+    without = stacks["cache cluster without replicas"].resources["CacheCluster"]["Properties"]
+
+    given = with_replicas["Properties"]
+    assert (given["NumNodeGroups"], given["ReplicasPerNodeGroup"], given["MultiAZEnabled"]) == ("3", "1", True)
+    assert (without["NumNodeGroups"], without["ReplicasPerNodeGroup"], without["MultiAZEnabled"]) == ("12", "0", False)
+    assert given["AutomaticFailoverEnabled"] is without["AutomaticFailoverEnabled"] is True
+    assert with_replicas["UpdatePolicy"] == {"UseOnlineResharding": True}
+
+
+def test_a_serverless_cache_has_its_limits_key_users_and_network(stacks: dict[str, Concrete]) -> None:
+    given = stacks["serverless cache"].resources["ServerlessCache"]["Properties"]
+
+    limits = given["CacheUsageLimits"]
+    assert limits == {"DataStorage": {"Maximum": "5", "Unit": "GB"}, "ECPUPerSecond": {"Maximum": "15000"}}
+    assert given["KmsKeyId"] == {"Fn::GetAtt": ["Key", "Arn"]}
+    assert given["UserGroupId"] == {"Ref": "CacheUsers"}
+    assert given["SecurityGroupIds"] == [{"Ref": "CacheSecurityGroup"}]
+    assert len(given["SubnetIds"]) == 2
+
+
+def test_only_those_who_log_in_use_the_cache(stacks: dict[str, Concrete]) -> None:
+    for name in ("dev", "cache cluster", "serverless cache"):
+        [user] = stacks[name].of_type("AWS::ElastiCache::User").values()
+        [group] = stacks[name].of_type("AWS::ElastiCache::UserGroup").values()
+        assert user["AuthenticationMode"] == {"Type": "iam"}
+        assert user["UserId"] == user["UserName"]
+        assert (user["Engine"], group["Engine"], group["UserIds"]) == ("valkey", "valkey", [{"Ref": "CacheUser"}])
 
 
 TO_S3 = {"MigrateSecurityGroup", "ImportSecurityGroup"}

@@ -13,6 +13,7 @@ REQUIRED = {"DB_HOST": "db.example", "DB_NAME": "lending", "DB_USER": "service"}
 OPTIONAL = (
     *("DB_PORT", "DB_SECRET_ID", "DB_PASSWORD", "DB_TLS_CA", "DB_PROXY"),
     *("REDIS_HOST", "REDIS_PORT", "REDIS_DB", "REDIS_TLS", "REDIS_SECRET_ID", "REDIS_IAM_USER", "REDIS_IAM_CACHE"),
+    "REDIS_IAM_SERVERLESS",
     *("REDIS_TLS_CA", "REDIS_KEY_PREFIX", "DB_MARK", "SWEEP_SECONDS", "BUSINESS_TIMEZONE", "REQUIRED_SCOPE"),
 )
 
@@ -36,6 +37,7 @@ def test_what_is_not_set_has_a_default() -> None:
         redis_secret_id=None,
         redis_iam_user=None,
         redis_iam_cache="",
+        redis_iam_serverless=False,
         db_mark=sha256(b"db.example:3306/lending").hexdigest()[:8],
         sweep_seconds=1,
         business_timezone=UTC,

@@ -45,8 +45,10 @@ class Settings:
     redis_secret_id: str | None
     """Secrets Manager id of a JSON with username and password; absent, no login."""
     redis_iam_user: str | None
-    """User id for a login by IAM instead; then redis_iam_cache is the replication group's id."""
+    """User id for a login by IAM instead; then redis_iam_cache is the replication group's or serverless cache's id."""
     redis_iam_cache: str
+    redis_iam_serverless: bool
+    """Whether that cache is of ElastiCache Serverless, which signs another request."""
     db_mark: str
     """Names the database in every cached document: another database's is a miss. A restore changes it."""
     sweep_seconds: int
@@ -87,6 +89,7 @@ class Settings:
             redis_secret_id=environ.get("REDIS_SECRET_ID") or None,
             redis_iam_user=redis_iam_user,
             redis_iam_cache=_required(environ, "REDIS_IAM_CACHE") if redis_iam_user else "",
+            redis_iam_serverless=_boolean(environ, "REDIS_IAM_SERVERLESS"),
             db_mark=_word(environ, "DB_MARK", _mark_of(environ)),
             sweep_seconds=_integer(environ, "SWEEP_SECONDS", "1", 1, MAX_SWEEP_SECONDS),
             business_timezone=_timezone(environ, "BUSINESS_TIMEZONE"),

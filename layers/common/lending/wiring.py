@@ -73,7 +73,7 @@ def _redis_login() -> LoginSource | None:
     if given.redis_secret_id is not None:
         return cache_login(given.redis_secret_id, patience)
     if given.redis_iam_user is not None:
-        return ElastiCacheIamLogin(given.redis_iam_user, given.redis_iam_cache)
+        return ElastiCacheIamLogin(given.redis_iam_user, given.redis_iam_cache, serverless=given.redis_iam_serverless)
     return None
 
 

@@ -13,13 +13,15 @@ class ElastiCacheIamLogin(LoginSource):
 
     Args:
         user_id: The user's id, which is also their name, in lower case.
-        cache_name: The replication group's id, in lower case.
+        cache_name: The replication group's or serverless cache's id, in lower case.
+        serverless: Whether it is a serverless cache, whose token says so.
     Source: Amazon ElastiCache user guide, "Authenticating with IAM".
     """
 
-    def __init__(self, user_id: str, cache_name: str) -> None:
+    def __init__(self, user_id: str, cache_name: str, *, serverless: bool) -> None:
         self._user_id = user_id
         self._cache_name = cache_name
+        self._kind = "&ResourceType=ServerlessCache" if serverless else ""
 
     @override
     def current(self) -> Login:
@@ -32,7 +34,7 @@ class ElastiCacheIamLogin(LoginSource):
         from botocore.awsrequest import AWSRequest
 
         session = botocore.session.get_session()
-        url = f"http://{self._cache_name}/?Action=connect&User={self._user_id}"
+        url = f"http://{self._cache_name}/?Action=connect&User={self._user_id}{self._kind}"
         request = AWSRequest(method="GET", url=url)
         credentials = session.get_credentials()
         if credentials is None:
