@@ -21,7 +21,8 @@ SCENARIOS: dict[str, dict[str, str]] = {
     },
     "cache cluster": {"Stage": "prod", "CacheMode": "cluster"},
     "cache cluster without replicas": {"CacheMode": "cluster", "CacheShards": "12", "CacheReplicas": "0"},
-    "serverless cache": OWN_VPC | {"Stage": "prod", "CacheMode": "serverless", "RedisKeyPrefix": "lending:", "RedisDb": "3"},
+    "serverless cache": OWN_VPC
+    | {"Stage": "prod", "CacheMode": "serverless", "RedisKeyPrefix": "lending:", "RedisDb": "3"},
     "restored": {"Stage": "prod", "DbSnapshot": "lending-before-the-accident"},
     "own VPC": OWN_VPC,
     "own VPC, with a proxy": OWN_VPC | {"UseDbProxy": "true"},
