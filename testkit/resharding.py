@@ -14,6 +14,7 @@ TIMEOUT_MILLISECONDS = 5000
 HANDOVER_SECONDS = 6
 """A replica gives its attempt up after five."""
 ATTEMPTS = 5
+AGREED_SECONDS = 30
 
 
 class Resharding:
@@ -60,6 +61,22 @@ class Resharding:
         self.begin(slot, target)
         self.end(slot, target)
 
+    def wait_until_agreed(self, slot: int) -> Server:
+        """Return a slot's master once every node names the same one and knows of the same changes.
+
+        Who takes a slot before it has heard of another node's taking one may claim it by the same epoch: then both
+        have it, until one of them has lost it again with its keys.
+        """
+        deadline = time.monotonic() + AGREED_SECONDS
+        while time.monotonic() < deadline:
+            with suppress(redis.ConnectionError):
+                named = {self._named_by(node, slot) for node in self._cluster.nodes}
+                epochs = {self._epoch_of(node) for node in self._cluster.nodes}
+                if len(named) == len(epochs) == 1 and 0 not in named:
+                    return next(node for node in self._cluster.nodes if node.port in named)
+            time.sleep(0.01)
+        raise TimeoutError(f"The nodes do not agree on slot {slot}.")
+
     def hand_over(self, slot: int) -> Server:
         """Let the replica of a slot's master take over in good order, and return it once every node says so.
 
@@ -88,6 +105,11 @@ class Resharding:
         """Return the port of the slot's master in the eyes of one node."""
         ranges = self._ask(node, "CLUSTER", "SLOTS")
         return next((int(master[1]) for first, last, master, *_ in ranges if first <= slot <= last), 0)
+
+    def _epoch_of(self, node: Server) -> int:
+        """Return the epoch of the latest change that a node has heard of."""
+        told = dict(line.split(":") for line in self._ask(node, "CLUSTER", "INFO").decode().split())
+        return int(told["cluster_current_epoch"])
 
     def _ask(self, node: Server, *command: Any) -> Any:
         return self._clients[node.port].execute_command(*command)

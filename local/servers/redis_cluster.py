@@ -15,7 +15,9 @@ SLOTS = 16_384
 FIRST_REPLICA = 3
 """In a shard of CLUSTER SLOTS, after its first slot, its last slot and its master."""
 SETTLED_SECONDS = 30
+# A replica is named to nobody before its master has written anything to it, if only a ping.
 OPTIONS = (
+    *("--repl-ping-replica-period", "1"),
     *("--cluster-enabled", "yes", "--cluster-require-full-coverage", "no", "--cluster-node-timeout", "2000"),
     *("--repl-diskless-sync-delay", "0", "--cluster-replica-validity-factor", "0"),
     *("--cluster-allow-replica-migration", "no"),

@@ -16,7 +16,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
@@ -89,8 +89,8 @@ WEIGHTS = {Fault.NONE: 8, Fault.DROP: 3, Fault.DROP_REPLY: 3, Fault.CUT: 3, Faul
     dict.fromkeys((Fault.KILL, Fault.FLUSH, Fault.FAILOVER, Fault.SLOW, Fault.NAMES), 1)
 )
 OF_SHARDS = {Fault.NONE: 20, Fault.KILL: 20, Fault.FLUSH: 5, Fault.DEMOTION: 10, Fault.RESHARD: 60} | {
-    Fault.HANDOVER: 2,
-    Fault.FAILOVER: 1,  # takes seconds
+    Fault.HANDOVER: 3,
+    Fault.FAILOVER: 2,  # takes seconds
 }
 EXCUSED = {Fault.FAILOVER, Fault.NAMES}
 """After these an older score may be seen until the sweep: Redis forgot, or a writer could not send at all."""
@@ -271,6 +271,7 @@ class Lane:
         self._mark = Settings.from_env(self._stores).db_mark
         self._seats = [self._seat() for _ in range(SEATS)]
         self._refresh = Environment(self._stores)
+        self._events = stack.enter_context(ThreadPoolExecutor(1))
         stack.callback(self._refresh.close)
         if not naive:
             beside = stack.enter_context(Environment(self._stores | {"SWEEP_SECONDS": "1"}))
@@ -299,7 +300,7 @@ class Lane:
         happening = self._let_happen(fault, seats[victim])
         changed_at = self._change(customer_id) if outside else None
         seen = [self._result(seat) for seat in seats]
-        happening.join()
+        happening.result()
         self._repair(fault, victim)
 
         reads = [s for s in seen[writers:] if s] + self._checks_until_seen(customer_id, changed_at)
@@ -366,7 +367,7 @@ class Lane:
         environment.begin(function, *args)
         return environment.result()
 
-    def _let_happen(self, fault: Fault, victim: Environment) -> threading.Timer:
+    def _let_happen(self, fault: Fault, victim: Environment) -> Future[None]:
         events: dict[Fault, Callable[[], None]] = {
             Fault.KILL: victim.kill,
             Fault.FLUSH: self._cache.flush,
@@ -374,9 +375,13 @@ class Lane:
         }
         if isinstance(self._cache, ShardedCache):
             events |= {Fault.RESHARD: self._cache.reshard, Fault.HANDOVER: self._cache.hand_over}
-        timer = threading.Timer(self._rng.uniform(0, 2 * SPREAD_SECONDS), events.get(fault, lambda: None))
-        timer.start()
-        return timer
+        delay = self._rng.uniform(0, 2 * SPREAD_SECONDS)
+
+        def happen() -> None:
+            time.sleep(delay)
+            events.get(fault, lambda: None)()
+
+        return self._events.submit(happen)
 
     def _result(self, seat: Environment) -> Seen | None:
         try:

@@ -23,9 +23,15 @@ class ShardedCache:
         self._resharding = Resharding(self._cluster)
         self.environment = self._cluster.environment | {"REDIS_HOST": name}
         self._slot = 0
+        self._home: Server | None = None
+        """Where the slot was before it moved."""
 
     def aim_at(self, customer_id: int) -> None:
         """Let what happens next happen to this customer's node."""
+        if self._home is not None:  # or the map of the slots would grow with each history
+            self._resharding.move(self._slot, self._home)
+            self._resharding.wait_until_agreed(self._slot)
+            self._home = None
         self._slot = slot_of(KEYSPACE.entry(customer_id))
 
     def flush(self) -> None:
@@ -35,24 +41,29 @@ class ShardedCache:
 
     def reshard(self) -> None:
         """Move the slot to another master, with a pause on the way."""
-        target = self._rng.choice([node for node in self._masters() if node is not self._owner()])
+        self._home = self._owner()
+        target = self._rng.choice([node for node in self._masters() if node is not self._home])
         self._resharding.begin(self._slot, target)
         time.sleep(self._rng.uniform(0, PAUSE_SECONDS))
         self._resharding.end(self._slot, target)
+        self._resharding.wait_until_agreed(self._slot)
 
     def hand_over(self) -> None:
         """Let the master's replica take over in good order."""
         self._resharding.hand_over(self._slot)
         self._cluster.wait_until_settled()
+        self._resharding.wait_until_agreed(self._slot)
 
     def fail_over(self, alive_seconds: float) -> None:
         """Kill the master after a while. Its replica, which may lack the latest writes, is promoted; it returns."""
         owner = self._owner()
         time.sleep(alive_seconds)
         owner.kill()
-        self._wait_until_served_by_another(owner)
+        while self._resharding.owner_of(self._slot) is owner:
+            time.sleep(0.05)
         owner.start()
         self._cluster.wait_until_settled()
+        self._resharding.wait_until_agreed(self._slot)
 
     def entry(self, customer_id: int) -> bytes:
         """Return a customer's entry."""
@@ -65,11 +76,7 @@ class ShardedCache:
         self._cluster.close()
 
     def _owner(self) -> Server:
-        return self._resharding.owner_of(self._slot)
+        return self._resharding.wait_until_agreed(self._slot)
 
     def _masters(self) -> list[Server]:
         return [node for node in self._cluster.nodes if ask(node, "ROLE")[0] == "master"]
-
-    def _wait_until_served_by_another(self, owner: Server) -> None:
-        while self._owner() is owner:
-            time.sleep(0.05)
