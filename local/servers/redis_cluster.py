@@ -1,6 +1,7 @@
 """A private Redis Cluster: three masters with a replica each, like a sharded cache in production."""
 
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
@@ -58,9 +59,12 @@ class Cluster:
         self.close()
 
 
-def start_cluster(folder: Path) -> Cluster:
+def start_cluster(folder: Path, options: Sequence[Sequence[str]] = ()) -> Cluster:
     """Start a cluster on the loopback interface; the first node lies in `folder`, the others beside it.
 
+    Args:
+        folder: As of start_redis.
+        options: Further ones of redis-server, for each node.
     Raises:
         ServerError: It does not come about.
     """
@@ -73,7 +77,7 @@ def start_cluster(folder: Path) -> Cluster:
         for number in range(2 * MASTERS):
             place = folder if number == 0 else folder.with_name(f"{folder.name}-{number}")
             (place / "nodes.conf").unlink(missing_ok=True)  # of the last time, with other ports
-            nodes.append(start_redis(place, None, *OPTIONS))
+            nodes.append(start_redis(place, None, *OPTIONS, *(options[number] if options else ())))
             if_it_fails.callback(nodes[-1].close)
         cluster = Cluster(nodes)
         _join(nodes)
