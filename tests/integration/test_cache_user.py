@@ -11,6 +11,7 @@ from redis.retry import Retry
 
 from doctor.commands import IN_A_CLUSTER, commands, name
 from functions.refresh_cache import app as refresh_cache
+from lending import wiring
 from lending.adapters.keyspace import Keyspace
 from lending.patience import Patience
 from local.front.lambda_context import LambdaContext
@@ -18,13 +19,14 @@ from local.sam.secrets_manager import put_login
 from local.servers.redis_server import start_redis
 from local.servers.server import Server
 from testkit.database import Database
-from testkit.fakes import Customer, a_loan
-from testkit.service import Service, use_patience, wired
+from testkit.fakes import POLICY, Customer, a_loan
+from testkit.service import TODAY, Service, use_patience, wired
 from testkit.template import template
 
 CACHE_SECRET = "lending/cache"  # a name, not a secret
 USER, PASSWORD = "lending", "swordfish"
 PREFIX = "lending-staging:"
+OF_THE_ADMINISTRATOR = {"config|resetstat", "expire", "info"}
 ASHA = Customer(monthly_salary=Decimal(900_000), approved_limit=Decimal(30_000_000))
 
 
@@ -72,7 +74,7 @@ def test_it_may_do_all_that_the_service_does(
     service: Service, database: Database, administrator: "redis.Redis"
 ) -> None:
     database.add_customer(1001, ASHA, [a_loan()] * 3)
-    before = administrator.info("errorstats")
+    administrator.config_resetstat()
 
     cache_uses = [service.check(1001).cache_status for _ in range(2)]
     administrator.expire(f"{PREFIX}credit_score:1001", 60)  # so that the next hit notes it for renewal
@@ -81,12 +83,16 @@ def test_it_may_do_all_that_the_service_does(
     lent = service.create(1001)
     declined = service.create(1001, loan_amount=9_999_999_999)
     swept = refresh_cache.lambda_handler({}, LambdaContext("refresh", timeout_seconds=50))
+    wiring.bulk_score_cache().unready(0, 1, TODAY, POLICY)  # as on the day before another policy
+    carried_out = {each.removeprefix("cmdstat_") for each in administrator.info("commandstats")}
 
     assert cache_uses == ["fwd=miss; stored", "hit", "hit"]
     assert (renewed["warmed"], renewed["inspected"], renewed["mismatches"]) == (1, 1, 0)
     assert (lent.status, declined.status) == (201, 200)
     assert swept["swept"] == 1
-    assert administrator.info("errorstats") == before, "Redis refused nothing"
+    assert administrator.info("errorstats") == {}, "Redis refused nothing"
+    needed = {name(command).lower() for command in commands(Keyspace(1, PREFIX, "mark"))}
+    assert carried_out - OF_THE_ADMINISTRATOR == needed | {"auth"}, "and everything that is allowed is needed"
 
 
 def test_it_may_send_what_the_service_sends_and_no_other_command() -> None:
