@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from decimal import Decimal
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import redis
+from redis.exceptions import AskError
 
 from db.findings import Verdict
 from doctor.cache import examine_cache
@@ -17,26 +18,31 @@ from doctor.commands import IN_A_CLUSTER, name
 from functions.refresh_cache import app as refresh_cache
 from lending import wiring
 from lending.adapters.logins import GivenLogin
-from lending.adapters.redis_cluster import slot_of
+from lending.adapters.redis_cluster import ASKING, slot_of
+from lending.adapters.redis_connection import RedisConnection, Wait
+from lending.config import Settings
 from lending.patience import Patience
 from lending.ports import CacheAwayError
 from local.front.lambda_context import LambdaContext
 from local.servers.redis_cluster import Cluster, ask, start_cluster
 from local.servers.redis_server import in_container
-from local.servers.server import HOST
+from local.servers.server import HOST, Server
 from testkit.clock import WoundClock
 from testkit.database import Database
-from testkit.fakes import POLICY, Customer, a_loan
+from testkit.fakes import KEYSPACE, POLICY, Customer, a_loan
 from testkit.proxy import Fate, Proxy
 from testkit.resharding import Resharding
 from testkit.service import TODAY, Service, use_patience, wired
 from tests.integration.test_cache_user import PREFIX, access_string
+from tests.protocol.cluster_double import ClusterDouble
 
 CUSTOMER = Customer(monthly_salary=Decimal(900_000), approved_limit=Decimal(30_000_000))
 CUSTOMERS = range(1001, 1031)
 RECOVERY_SECONDS = 20
 PAUSE_SECONDS = 0.02
 """So long each slot is on its way."""
+NOBODY = {"DB_HOST": HOST, "DB_NAME": "nobody", "DB_USER": "nobody"}
+"""No database."""
 
 pytestmark = pytest.mark.skipif(in_container(), reason="nodes in containers do not meet")
 
@@ -185,8 +191,7 @@ def test_the_templates_user_may_do_all_that_this_takes(
 
 
 def test_the_doctor_counts_slots_and_nodes(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    database = {"DB_HOST": HOST, "DB_NAME": "nobody", "DB_USER": "nobody"}
-    with wired(database | cluster.environment, monkeypatch):
+    with wired(NOBODY | cluster.environment, monkeypatch):
         findings = dict(examine_cache(wiring.settings()))
 
     assert findings["cache cluster mode"] == (Verdict.OK, "on: 16384 of 16384 slots on 3 nodes", "")
@@ -224,6 +229,57 @@ def test_while_a_slot_moves_its_entry_is_hit_here_and_its_misses_are_filled_ther
     assert lent == [201, 201]
     assert checked == ["fwd=miss; stored", "fwd=miss; stored", "hit", "hit"]
     assert moved == ["hit", "hit"]
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_the_double_of_a_moving_slot_replies_as_a_cluster_does(
+    there: bool,  # noqa: FBT001 - pytest gives it
+    cluster: Cluster,
+    resharding: Resharding,
+) -> None:
+    key, number = KEYSPACE.entry(1001), slot(1001)
+    double = ClusterDouble(key, moves=True)
+    source = resharding.wait_until_agreed(number)
+    target = cluster.nodes[elsewhere(cluster, resharding, 1001)]
+    if there:
+        ask(source, "SET", key, "value")
+        double.nodes["a"].put(key, b"value")
+    steps: list[tuple[int, Callable[[], object]]] = [
+        (1, lambda: resharding.begin(number, target)),
+        (1, lambda: ask(source, "MIGRATE", target.host, target.port, key, 0, 5000)),
+        (2, lambda: resharding.end(number, target)),  # between the two, the source hears of it at any time
+    ]
+    told = [replies_of_both(double, {"a": source, "b": target})]
+    for steps_of_double, step in steps:
+        step()
+        for _ in range(steps_of_double):
+            next(double.moves())()
+        told.append(replies_of_both(double, {"a": source, "b": target}))
+    resharding.wait_until_agreed(number)
+
+    assert [doubled for _, doubled in told] == [real for real, _ in told]
+
+
+def replies_of_both(double: ClusterDouble, nodes: dict[str, Server]) -> tuple[list[object], list[object]]:
+    """Return what the nodes reply to a GET, without and with ASKING, and what their doubles do."""
+    names = {node.port: place for place, node in nodes.items()}
+    get = ("GET", KEYSPACE.entry(1001))
+
+    def in_words(reply: object) -> object:
+        if isinstance(reply, AskError):
+            return type(reply), names.get(reply.port, reply.host)
+        return reply
+
+    real, doubled = list[object](), list[object]()
+    for place, node in nodes.items():
+        connection = RedisConnection(
+            Settings.from_env(NOBODY | node.environment | {"REDIS_DB": "0"}), None, Patience.relaxed()
+        )
+        for commands in ([get], [ASKING, get]):
+            real += [in_words(reply) for reply in connection.exchange(commands, wait=Wait(5, 5))]
+            doubled += [in_words(reply) for reply in double.exchange(place, commands) or []]
+        connection.close()
+    return real, doubled
 
 
 def test_a_reshard_under_load_costs_no_bypass_and_shows_no_older_score(

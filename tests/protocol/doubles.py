@@ -9,9 +9,6 @@ from datetime import date
 from enum import Enum
 from typing import Any, Protocol
 
-from lending.adapters.breaker import Breaker
-from lending.adapters.redis_connection import Command, RedisConnection, Wait
-from lending.adapters.redis_scores import LEASE
 from lending.adapters.redis_scripts import (
     DELETE_IF_SAME,
     DELETE_UNLESS_MARKED,
@@ -25,8 +22,6 @@ from lending.domain.loans import CreditRecord
 from lending.errors import ConnectionLostError, OutcomeUnknownError, StoreUnavailableError
 from lending.patience import Patience
 from lending.ports import (
-    BypassReason,
-    CacheAwayError,
     Invalidation,
     InvalidationBatch,
     LoanStore,
@@ -36,7 +31,15 @@ from lending.ports import (
 from testkit.fakes import FakeLoanStore, FakeTransaction
 
 AGES = 1_000.0
-PATIENCE = Patience(cache_total=AGES, time_to_answer=2 * AGES, time_to_commit=3 * AGES, time_to_begin=4 * AGES)
+PATIENCE = Patience(
+    cache_total=AGES,
+    cache_peek=AGES / 5,
+    cache_write=AGES / 3,
+    time_to_answer=2 * AGES,
+    time_to_commit=3 * AGES,
+    time_to_begin=4 * AGES,
+    breaker_open=AGES,
+)
 """Real time passes between the steps of a run, as much as a busy machine takes. It must decide nothing."""
 
 
@@ -85,35 +88,20 @@ class RedisDouble:
     def __init__(self) -> None:
         self.values: dict[str, bytes] = {}
         self._history: list[dict[str, bytes]] = []
-        self._known_leases: dict[bytes, str] = {}
 
     def forget(self, writes: int) -> None:
         """Go back to before the latest writes, as a replica does that is promoted before they have reached it."""
         if self._history:
             self.values = self._history[-writes] if writes <= len(self._history) else self._history[0]
 
-    def know(self, command: Sequence[Any], sender: str) -> None:
-        """Give each lease that a command brings a name of its own that is the same in every run."""
-        for argument in command:
-            if isinstance(argument, bytes) and argument.startswith(LEASE):
-                of_sender = len([name for name in self._known_leases.values() if name.startswith(f"{sender} ")])
-                self._known_leases.setdefault(argument, f"{sender} {of_sender}")
+    def put(self, key: str, value: bytes | None) -> None:
+        """Let another node set or delete a key."""
+        self.execute(("SET", key, value) if value is not None else ("DEL", key))
 
-    def in_known_words(self, reply: Any) -> Hashable:
-        """Return a reply, or a value, in words that are the same in every run."""
-        if isinstance(reply, list):
-            return tuple(self.in_known_words(part) for part in reply)
-        known: Hashable = self._known_leases.get(reply, reply)
-        return known
-
-    def in_known_words_of(self, command: Sequence[Any]) -> Hashable:
-        """Return a command in such words."""
-        return tuple(self.in_known_words(argument) for argument in command)
-
-    def contents(self, writes: int) -> Hashable:
+    def contents(self, known_words: Callable[[Any], Hashable], writes: int) -> Hashable:
         """Return all that anybody could learn of it, with so many of the latest writes."""
         states = [self.values, *(self._history[-writes:] if writes else [])]
-        return tuple(tuple((key, self.in_known_words(value)) for key, value in sorted(s.items())) for s in states)
+        return tuple(tuple((key, known_words(value)) for key, value in sorted(s.items())) for s in states)
 
     def execute(self, command: Sequence[Any]) -> Any:
         """Return the reply to one command."""
@@ -187,39 +175,6 @@ SCRIPTS: dict[str, Callable[..., Any]] = {
     DELETE_UNLESS_MARKED: RedisDouble.finish,
     DELETE_IF_SAME: RedisDouble.retract,
 }
-
-
-class SteppedConnection(RedisConnection):
-    """RedisConnection of one actor: a step before each command, and perhaps a command that goes wrong."""
-
-    def __init__(self, redis: RedisDouble, pace: Pace, name: str = "") -> None:
-        self._redis = redis
-        self._pace = pace
-        self._name = name
-        self.breaker = Breaker(open_seconds=5)
-        self.delayed: list[Sequence[Any]] = []
-        """Commands that the client has given up on and that have not arrived yet."""
-
-    def prepare(self) -> None:
-        """There is nothing to prepare."""
-
-    def ask(self, *command: Any, wait: Wait) -> Any:
-        fate = self._pace.wait("redis")
-        self._redis.know(command, self._name)
-        reply = None
-        if fate is Fate.LATE:
-            self.delayed.append(command)
-        elif fate is not Fate.DROPPED:
-            reply = self._redis.execute(command)
-        # Who hardly waits is gone when the reply comes.
-        if fate is not Fate.DONE or wait.total <= PATIENCE.cache_send:
-            self._pace.saw("nothing")
-            raise CacheAwayError(BypassReason.UNAVAILABLE)
-        self._pace.saw(self._redis.in_known_words(reply))
-        return reply
-
-    def ask_all(self, commands: Sequence[Command], *, wait: Wait) -> list[Any]:
-        return [self.ask(*command, wait=wait) for command in commands]
 
 
 class SharedLoanStore(FakeLoanStore):

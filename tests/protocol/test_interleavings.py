@@ -42,6 +42,20 @@ def test_a_sweep_and_an_inspection_hold_under_every_fault(cast: str) -> None:
     assert not result.anomalies, result.first
 
 
+def test_no_step_of_a_moving_slot_lets_an_older_score_be_seen() -> None:
+    result = explore_all(OURS, ["wr", "os"], [(Fault.MOVE,)])
+
+    assert result.schedules > 1_000_000
+    assert not result.anomalies, result.first
+
+
+def test_what_a_broken_off_move_brings_back_goes_with_the_sweep() -> None:
+    result = explore_all(OURS, ["os"], [(Fault.MOVE, Fault.HALF_MOVED)])
+
+    assert result.schedules > 1_000
+    assert not result.anomalies, result.first
+
+
 def test_a_replay_finishes_what_a_killed_writer_with_a_lost_marker_left() -> None:
     result = explore_all(OURS, ["wp"], TWO_AT_ONCE)
 
@@ -51,9 +65,10 @@ def test_a_replay_finishes_what_a_killed_writer_with_a_lost_marker_left() -> Non
 
 def test_the_naive_protocol_fails_without_any_fault() -> None:
     """Otherwise the harness would see nothing in ours either."""
-    result = explore(Scene(NAIVE, "wr", (), warm=False))
+    for faults in ((), (Fault.MOVE,)):
+        result = explore(Scene(NAIVE, "wr", faults, warm=False))
 
-    assert set(result.anomalies) == {"S1", "S2"}
+        assert set(result.anomalies) == {"S1", "S2"}
 
 
 @pytest.mark.parametrize("protocol", [OURS, NAIVE])
