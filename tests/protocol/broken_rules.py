@@ -40,6 +40,7 @@ OUTAGES = "tests/integration/test_cache_outages.py"
 ON_THE_WIRE = "tests/integration/test_cache_connection.py"
 DEMOTED = "tests/integration/test_demoted_writer.py"
 SHARDS = "tests/integration/test_redis_cluster.py"
+ENCRYPTED_SHARDS = "tests/integration/test_cluster_tls.py"
 REFRESHED = "tests/integration/test_refresh_cache.py"
 OTHER_WRITERS = "tests/integration/test_other_writers.py"
 USE_CASES = "tests/unit/test_use_cases.py"
@@ -380,6 +381,27 @@ BROKEN_RULES = (
         "asking=not moved",
         "asking=False",
         SHARDS,
+    ),
+    BrokenRule(
+        "what is sent elsewhere by ASK follows there",
+        CLUSTER,
+        "            if isinstance(reply, AskError):\n                yield",
+        "            if isinstance(reply, MovedError):\n                yield",
+        INTERLEAVINGS,
+    ),
+    BrokenRule(
+        "what is sent elsewhere by MOVED follows there",
+        CLUSTER,
+        "moved = [number for number, reply in enumerate(replies) if isinstance(reply, AskError)]",
+        "moved = [n for n, reply in enumerate(replies) if type(reply) is AskError]",
+        INTERLEAVINGS,
+    ),
+    BrokenRule(
+        "an empty host is that of the node that says it",
+        CLUSTER,
+        'NO_HOST = ("", "?")',
+        'NO_HOST = ("?",)',
+        ENCRYPTED_SHARDS,
     ),
     BrokenRule(
         "a node that failed is asked once another says that the slot is there",
