@@ -31,7 +31,8 @@ class Front:
 
     def workers(self) -> list[psutil.Process]:
         """Return the worker processes."""
-        return [child for child in self.process.children() if "local.refresh" not in child.cmdline()]
+        beside = {"local.refresh", "local.pages"}
+        return [child for child in self.process.children() if beside.isdisjoint(child.cmdline())]
 
 
 @contextmanager

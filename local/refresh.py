@@ -18,6 +18,7 @@ POLL_SECONDS = 0.5
 def go_on() -> None:
     """Refresh without a break, until the process that started this one is gone."""
     starter = os.getppid()
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # a file's: whoever reads it wants it now
     Thread(target=_again_and_again, daemon=True).start()
     while os.getppid() == starter:
         time.sleep(POLL_SECONDS)

@@ -22,6 +22,7 @@ from urllib.parse import parse_qsl
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 from local.front.lambda_context import ACCOUNT_ID, LambdaContext
+from local.front.pages import Application, with_pages
 
 Event = dict[str, Any]
 Headers = list[tuple[str, str]]
@@ -109,10 +110,10 @@ class HttpApi:
             return HttpResponse.of_gateway(500, "Internal Server Error")
 
 
-def create_application() -> HttpApi:
-    """Import the handlers and return the API in front of them; each server process calls this once."""
+def create_application() -> Application:
+    """Import the handlers and return the API in front of them, and the pages; each server process calls this once."""
     functions = {name: LambdaFunction.load(name) for name in ROUTES.values()}
-    return HttpApi({route_key: functions[name] for route_key, name in ROUTES.items()})
+    return with_pages(HttpApi({route_key: functions[name] for route_key, name in ROUTES.items()}))
 
 
 def to_event(environ: WSGIEnvironment, body: bytes, route_key: str, request_id: str) -> Event:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Protocol
 
 from local.front.lambda_context import TIMEOUT_SECONDS
+from local.front.pages import HOST, PORT_VARIABLE, is_page
 
 wsgi_app = "local.front.application:create_application()"
 
@@ -37,7 +38,8 @@ control_socket_disable = True
 
 PROBE_USER_AGENT = "readiness probe"
 
-_schedule: list["subprocess.Popen[bytes]"] = []
+_beside: list["subprocess.Popen[bytes]"] = []
+"""The refresh and the pages."""
 PARENT_CHECK_SECONDS = 1
 
 
@@ -57,15 +59,24 @@ class Master(Protocol):
 
 
 def on_starting(_server: object) -> None:
-    """Start the refresh in place of AWS's schedule, beside the workers."""
-    command = [sys.executable, "-m", "local.refresh", "--go-on"]
+    """Start what runs beside the workers: the refresh, in place of AWS's schedule, and the pages."""
+    with socket.create_server((HOST, 0)) as pages:
+        os.environ[PORT_VARIABLE] = str(pages.getsockname()[1])
+        _beside.append(_module("local.pages", str(pages.fileno()), pass_fds=[pages.fileno()]))
+    _beside.append(_module("local.refresh", "--go-on"))
+
+
+def _module(*command: str, pass_fds: Sequence[int] = ()) -> "subprocess.Popen[bytes]":
+    """Start a module whose output goes where the functions' goes."""
     with Path(os.environ["LAMBDA_LOG"]).open("a", encoding="utf-8") as log:
-        _schedule.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log))
+        return subprocess.Popen(
+            [sys.executable, "-m", *command], stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=pass_fds
+        )
 
 
 def when_ready(_server: object) -> None:
     """Prepare the master process, before it starts the workers."""
-    logging.getLogger("gunicorn.access").addFilter(_is_no_probe)
+    logging.getLogger("gunicorn.access").addFilter(_is_worth_a_line)
 
     # gunicorn reloads on a hang-up. On a laptop a hang-up means that the terminal was closed.
     signal.signal(signal.SIGHUP, lambda _signal, _frame: _stop())
@@ -95,13 +106,13 @@ def worker_int(_worker: Worker) -> None:
 
 
 def on_exit(server: Master) -> None:
-    """End the schedule, and wait for workers that had to be killed, so that none outlives the master process."""
+    """End what runs beside, and wait for workers that had to be killed, so that none outlives the master process."""
     signal.setitimer(
         signal.ITIMER_REAL, 0
     )  # Python drops its handlers while it exits, and the timer would kill it then
-    for schedule in _schedule:
-        schedule.terminate()
-        schedule.wait()
+    for process in _beside:
+        process.terminate()
+        process.wait()
     for pid in list(server.WORKERS):
         with suppress(ChildProcessError):
             os.waitpid(pid, 0)
@@ -111,20 +122,24 @@ def _stop() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _is_no_probe(record: logging.LogRecord) -> bool:
-    return not isinstance(record.args, Mapping) or record.args["a"] != PROBE_USER_AGENT
+def _is_worth_a_line(record: logging.LogRecord) -> bool:
+    """Tell whether a request was for the API: an open page asks for itself every second."""
+    if not isinstance(record.args, Mapping):
+        return True
+    return record.args["a"] != PROBE_USER_AGENT and not is_page(str(record.args["m"]), str(record.args["U"]))
 
 
 def _announce(host: str, port: int) -> None:
     """Wait until the API has answered a request, then say how to use it."""
     connection = http.client.HTTPConnection(host, port)
-    connection.request("GET", "/", headers={"User-Agent": PROBE_USER_AGENT})
+    connection.request("GET", "/check-eligibility", headers={"User-Agent": PROBE_USER_AGENT})
     connection.getresponse().read()
 
     body = '{"customer_id": 1001, "loan_amount": 100000, "interest_rate": 10.5, "tenure": 12}'
     print(
         f"Ready on http://{host}:{port}. Try:\n\n"
         f"  curl -i http://{host}:{port}/check-eligibility -H 'Content-Type: application/json' -d '{body}'\n\n"
+        f"A browser shows it working: http://{host}:{port}\n\n"
         f"The functions log to {os.environ['LAMBDA_LOG']}. Ctrl-C stops everything.\n",
         file=sys.__stdout__,
         flush=True,

@@ -19,6 +19,9 @@ INSERT INTO loans
      start_date, end_date, status, external_loan_id)
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 """
+ON_HOLD = 1011
+"""Somebody whom the sample's lender has said to lend nothing; the characters have every other reason."""
+HOLD = "UPDATE customers SET on_hold = 1 WHERE customer_id = %s"
 # The cache may have outlived an older database, and know scores of these customers from there.
 BY_HAND, BY_TRIGGER = "SET @cache_invalidations_by_hand = 1", "SET @cache_invalidations_by_hand = NULL"
 INVALIDATE_SCORES = "INSERT INTO cache_invalidations (customer_id) SELECT customer_id FROM customers"
@@ -41,6 +44,7 @@ def load_if_empty(connection: "Connection[Cursor]", today: date) -> int:
         try:
             cursor.executemany(INSERT_CUSTOMER, [customer for customer, _ in sample])
             cursor.executemany(INSERT_LOAN, [(*loan, loan.loan_id) for _, loans in sample for loan in loans])
+            cursor.execute(HOLD, [ON_HOLD])
             cursor.execute(INVALIDATE_SCORES)
             connection.commit()
         except BaseException:

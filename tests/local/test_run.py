@@ -178,8 +178,8 @@ def test_terminal_shows_requests_and_the_log_what_the_functions_say(api: Run) ->
     assert "GET /" not in api.shown, "the probe that found it ready shows among the requests"
 
 
-def test_each_worker_is_a_process_and_so_is_the_schedule(api: Run) -> None:
-    assert len(api.process.children(recursive=True)) == 2 + 1
+def test_each_worker_is_a_process_and_so_are_the_schedule_and_the_pages(api: Run) -> None:
+    assert len(api.process.children(recursive=True)) == 2 + 1 + 1
 
 
 def test_second_start_on_the_same_port_says_what_to_do(api: Run, environment: dict[str, str]) -> None:
@@ -302,7 +302,7 @@ def test_run_ends_with_the_program_that_started_it(environment: dict[str, str], 
     starter = (sys.executable, "-c", "import subprocess, sys; subprocess.run(sys.argv[1:])")
     with running(environment, tmp_path, starter) as run:
         processes = run.process.children(recursive=True)
-        assert len(processes) == 1 + 2 + 1
+        assert len(processes) == 1 + 2 + 1 + 1
 
         run.process.kill()
 

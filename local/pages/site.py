@@ -1,0 +1,57 @@
+"""Which page lies where."""
+
+import mimetypes
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
+
+from local.pages import contract
+from local.pages.cache import CachePage
+from local.pages.customer import customer_page
+from local.pages.home import HomePage
+from local.pages.rendering import HERE, Page, rendered
+from local.pages.tally import Tally
+
+HOSTS = {"127.0.0.1", "localhost", "::1"}
+ASSETS = {path.name: path for path in [*(HERE / "assets").iterdir(), *contract.SWAGGER_UI]}
+CUSTOMER = re.compile(r"/customers/([1-9][0-9]{0,9})")
+
+
+class Site:
+    """All pages, on the wiring's stores and the functions' log."""
+
+    def __init__(self, log: Path) -> None:
+        self._tally = Tally(log)
+        self._home = HomePage()
+        self._cache = CachePage(self._tally)
+
+    def page(self, target: str, host: str) -> Page:
+        """Return what lies at a target, for who calls this machine by its own names.
+
+        Another name would be another site's, which has it lead here to read what lies here.
+        """
+        if urlsplit(f"//{host}").hostname not in HOSTS:
+            return Page(b"Ask for these pages at 127.0.0.1 or localhost.", "text/plain", 421)
+        path, _, query = target.partition("?")
+        return self._at(path, dict(parse_qsl(query)), host) or Page(
+            rendered("missing", root="/", path=path), status=404
+        )
+
+    def _at(self, path: str, query: Mapping[str, str], host: str) -> Page | None:
+        pages: dict[str, Callable[[], Page]] = {
+            "/": self._home.page,
+            "/cache": self._cache.page,
+            "/docs": lambda: Page(contract.docs_page(), inline_styles=True),
+            "/openapi.json": lambda: Page(contract.contract_here(), "application/json"),
+        }
+        if path in pages:
+            return pages[path]()
+        # The form on the first page names the customer in its query.
+        if found := CUSTOMER.fullmatch(f"{path}/{query.get('id', '').strip()}" if path == "/customers" else path):
+            return customer_page(int(found[1]), query, host, self._tally)
+        if path == "/problems" or path.startswith("/problems/"):
+            html = contract.problem_pages().get(path[len("/problems/") :])
+            return None if html is None else Page(html)
+        asset = ASSETS.get(path.removeprefix("/assets/"))
+        return None if asset is None else Page(asset.read_bytes(), mimetypes.guess_type(asset.name)[0] or "")
