@@ -46,6 +46,21 @@ check: bootstrap bootstrap-sam bootstrap-checkov ## Check format, lint, types, i
 clients: bootstrap bootstrap-clients ## Lint openapi.yaml, generate clients from it and lend with them
 	@$(PYTHON) -m local.servers exec -- $(PYTHON) -m tests.clients
 
+# The driver lies in an environment of its own, behind what is tested.
+BROWSER = PYTHONPATH=$$(echo .local/browser/lib/python3*/site-packages) $(PYTHON) -m tests.browser
+
+.PHONY: browser
+browser: bootstrap bootstrap-browser ## Look at the pages of `make run` in a real Chromium (CHROMIUM=path for yours)
+	@$(BROWSER)
+
+.PHONY: pictures
+pictures: bootstrap bootstrap-browser ## Take the pictures of docs/pictures (minutes)
+	@$(BROWSER) pictures
+
+.PHONY: docs-site
+docs-site: bootstrap ## Write the contract's pages for any web server into FOLDER=.local/docs-site
+	@$(PYTHON) -m local.pages.contract "$(or $(FOLDER),.local/docs-site)"
+
 .PHONY: format
 format: bootstrap ## Format the code and fix what ruff can fix
 	$(PYTHON) -m ruff check --fix-only
@@ -162,9 +177,10 @@ requirements: ## Pin anew what the requirements*.in and package.json ask for (ne
 	$(LOCK) requirements-sam.in --output-file requirements-sam.txt
 	$(LOCK) requirements-checkov.in --output-file requirements-checkov.txt
 	$(LOCK) requirements-clients.in --output-file requirements-clients.txt
+	$(LOCK) requirements-browser.in --output-file requirements-browser.txt
 	cd tests/clients && npm update --package-lock-only --omit-lockfile-registry-resolved --ignore-scripts --silent
 
-.PHONY: bootstrap bootstrap-sam bootstrap-checkov bootstrap-clients
+.PHONY: bootstrap bootstrap-sam bootstrap-checkov bootstrap-clients bootstrap-browser
 bootstrap:
 	@local/bootstrap.sh
 bootstrap-sam:
@@ -173,3 +189,5 @@ bootstrap-checkov:
 	@local/bootstrap.sh checkov
 bootstrap-clients:
 	@local/bootstrap.sh clients
+bootstrap-browser:
+	@local/bootstrap.sh browser

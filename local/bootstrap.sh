@@ -5,6 +5,7 @@
 #   local/bootstrap.sh sam        .local/sam, which holds aws-sam-cli: its pins conflict with the rest
 #   local/bootstrap.sh checkov    .local/checkov, which holds checkov, for the same reason
 #   local/bootstrap.sh clients    .local/clients: generators of clients, Node.js and a Java runtime to run them on
+#   local/bootstrap.sh browser    .local/browser: what drives a browser
 #
 # A second run does nothing unless the requirements or pyproject.toml changed. BOOTSTRAP_PYTHON names the interpreter
 # to use; without it Python 3.13, which Lambda runs, is looked for, and then the newest from 3.11 on.
@@ -99,8 +100,8 @@ up_to_date() { [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ] && "$folder/
 
 case ${1:-venv} in
 venv) folder=.local/venv requirements=requirements-dev.txt ;;
-sam | checkov | clients) folder=.local/$1 requirements=requirements-$1.txt ;;
-*) fail "usage: local/bootstrap.sh [sam|checkov|clients]" ;;
+sam | checkov | clients | browser) folder=.local/$1 requirements=requirements-$1.txt ;;
+*) fail "usage: local/bootstrap.sh [sam|checkov|clients|browser]" ;;
 esac
 # An environment that is made anew is emptied first, through a link too: what it links to may be another checkout's.
 for place in .local "$folder"; do

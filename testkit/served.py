@@ -32,9 +32,15 @@ class HttpRequest(NamedTuple):
 
 
 @contextmanager
-def served(stores: Mapping[str, str], folder: Path) -> Iterator[str]:
+def served(stores: Mapping[str, str], folder: Path, *, sample: bool = True) -> Iterator[str]:
     """Serve the API, with the sample, on these stores (variables DB_* and REDIS_*) and yield its address."""
-    environment = {**os.environ, **stores, "SAMPLE": "1", "PORT": "0", "LAMBDA_LOG": str(folder / "lambda.log")}
+    environment = {
+        **os.environ,
+        **stores,
+        "SAMPLE": "1" if sample else "0",
+        "PORT": "0",
+        "LAMBDA_LOG": str(folder / "lambda.log"),
+    }
     command = [sys.executable, "-m", "local.run"]
     # A file, not a pipe: the server writes a line per request, and nobody would read the pipe.
     log = folder / "served.log"

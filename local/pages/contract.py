@@ -77,7 +77,7 @@ def write(folder: Path) -> None:
     """Write the contract's pages as files."""
     (folder / "assets").mkdir(parents=True, exist_ok=True)
     (folder / "problems").mkdir(exist_ok=True)
-    for file in [HERE / "assets" / "pages.css", HERE / "assets" / "docs.js", *SWAGGER_UI]:
+    for file in [*(HERE / "assets").glob("*.css"), HERE / "assets" / "docs.js", *SWAGGER_UI]:
         shutil.copy(file, folder / "assets")
     (folder / "index.html").write_bytes(docs_page(static=True))
     (folder / "openapi.json").write_bytes(_linked(_contract(), ending=".html"))
