@@ -76,7 +76,7 @@ class Walk:
         connection = wiring.refresh_connection()
         entry = wiring.keyspace().entry
         # About no key, each node knows its own alone: by these, a cluster tells that it is one, and who has what now.
-        replies = connection.try_all([("GET", entry(number)) for number in range(KEYS_OF_ANY_CLUSTER)], wait=WAIT)
+        replies = connection.try_all([("PTTL", entry(number)) for number in range(KEYS_OF_ANY_CLUSTER)], wait=WAIT)
         if all(isinstance(reply, CacheAwayError) for reply in replies):
             raise replies[0]
         stop_at = time.monotonic() + SECONDS_OF_A_LOOK

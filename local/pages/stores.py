@@ -15,7 +15,7 @@ from lending.observability import logger
 from lending.patience import Patience
 from lending.ports import CacheAwayError
 
-PATIENCE = Patience(table_wait=0, lock_wait=1, database_connect=0.5, database_reply=1.1, cache_refresh=0.5)
+PATIENCE = Patience(table_wait=0, lock_wait=1, database_connect=0.5, database_reply=1.1, cache_refresh=1)
 """Whoever looks at a page would rather be told that a store is silent. No lock is waited for: none is taken."""
 DATABASE_AWAY = (LendingError, pymysql.MySQLError, OSError)
 

@@ -76,6 +76,14 @@ def test_the_layer_holds_neither_boto3_nor_tests_nor_commands(layer: Path) -> No
     assert [folder for folder in layer.rglob("tests") if folder.is_dir()] == []
 
 
+def test_the_pages_are_in_no_function_and_not_in_the_layer(build: Path) -> None:
+    files = [file for file in build.rglob("*") if file.is_file()]
+
+    assert len(files) > 100
+    assert [file for file in files if {"pages", "jinja2", "markdown_it"} & set(file.relative_to(build).parts)] == []
+    assert [file for file in files if file.suffix in {".html", ".css"}] == []
+
+
 def test_the_layer_is_small_enough(layer: Path) -> None:
     assert sum(file.stat().st_size for file in layer.rglob("*") if file.is_file()) < MAX_LAYER_BYTES
 

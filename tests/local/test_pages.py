@@ -1,0 +1,269 @@
+"""The pages that `make run` shows; `make browser` looks at them with a browser, and at what they do when stores go."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections import Counter
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from urllib.parse import urljoin
+
+import pytest
+import redis
+
+from lending.responses import INTERNAL_ERROR, PROBLEMS
+from local.front.pages import is_page
+from local.pages import contract
+from local.pages.cache import ONLY_HERE, ONLY_IN_AWS, CachePage
+from local.pages.entries import Seen, Walk
+from local.pages.rendering import Page
+from local.pages.site import Site
+from local.pages.tally import MOST_BYTES, Tally, percentile
+from local.servers.server import Server
+from testkit.database import Database
+from testkit.fakes import Customer, a_loan
+from testkit.service import Service
+from testkit.template import ROOT
+
+HOST = "127.0.0.1:3000"
+ASHA = 1001
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """What the functions have printed: nothing yet."""
+    log = tmp_path / "lambda.log"
+    log.touch()
+    return log
+
+
+@pytest.fixture
+def site(log: Path, service: Service, database: Database) -> Site:  # noqa: ARG001 - it wires the stores
+    """The pages on a real database with one customer, and a real Redis; they share the service's own connections."""
+    database.add_customer(ASHA, Customer(Decimal(100_000), Decimal(1_000_000)), [a_loan()] * 3)
+    return Site(log)
+
+
+def html(page: Page) -> str:
+    return page.body.decode()
+
+
+def line(latency: float = 1.0, at: float = 0, **fields: Any) -> str:
+    """Return a line of metrics as the functions print it."""
+    counted = [name for name in fields if name[0].isupper()]
+    metrics = [{"Name": name, "Unit": "Count"} for name in counted] + [{"Name": "Latency", "Unit": "Milliseconds"}]
+    aws = {"Timestamp": 1000 * (at or time.time()), "CloudWatchMetrics": [{"Metrics": metrics}]}
+    values = {name: [value] if name in counted else value for name, value in fields.items()}
+    return json.dumps({"_aws": aws, "status": 200, **values, "Latency": [latency]}) + "\n"
+
+
+@pytest.mark.usefixtures("service")
+def test_the_panels_have_the_names_of_the_dashboard(log: Path) -> None:
+    """Each panel of the dashboard is on the page, or is said to be for AWS alone."""
+    of_dashboard = set(re.findall(r'"title": "([^"]+)"', (ROOT / "template.yaml").read_text(encoding="utf-8")))
+    shown = re.findall(r'-title">([^<]+)</h2>', html(CachePage(Tally(log)).page()))
+
+    assert len(shown) == len(set(shown))
+    assert set(shown) - ONLY_HERE == of_dashboard - ONLY_IN_AWS.keys()
+    assert of_dashboard >= ONLY_IN_AWS.keys()
+    assert not of_dashboard & ONLY_HERE
+
+
+def test_a_script_in_a_name_stays_text(site: Site, database: Database) -> None:
+    database.execute("UPDATE customers SET last_name = '<script>alert(1)</script>'")
+
+    for path in ("/", f"/customers/{ASHA}"):
+        assert "<script>alert" not in html(site.page(path, HOST))
+        assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html(site.page(path, HOST))
+
+
+def test_what_is_asked_stays_text_too(site: Site) -> None:
+    page = html(site.page(f"/customers/{ASHA}?loan_amount=%22%3E%3Cscript%3E&tenure=1e999999", HOST))
+
+    assert "<script>" not in page
+    assert "/loan_amount must be a number" in page
+    assert "/tenure must be" in page
+
+
+def test_the_pages_are_for_who_calls_this_machine_by_its_own_names(site: Site) -> None:
+    """Another site could have its name lead here, and read what lies here in a visitor's browser."""
+    assert [site.page("/docs", host).status for host in (HOST, "localhost:3000", "[::1]:3000")] == [200] * 3
+    assert [site.page("/docs", host).status for host in ("lender.example:3000", "")] == [421] * 2
+
+
+def test_a_customer_is_explained_beside_what_the_cache_holds(site: Site, service: Service) -> None:
+    before = html(site.page(f"/customers/{ASHA}", HOST))
+    service.check(ASHA)
+    after = html(site.page(f"/customers/{ASHA}", HOST))
+
+    assert "Nothing: the next check is a miss" in before
+    assert "as the database says" in after
+    assert "<strong>Approved</strong>" in after
+    assert site.page("/customers/42", HOST).status == 404
+
+
+def test_an_entry_that_is_not_what_the_database_says_is_shown_as_such(
+    site: Site, service: Service, database: Database
+) -> None:
+    service.check(ASHA)
+    database.execute("UPDATE customers SET monthly_salary = 1")
+
+    assert "not as the database says now" in html(site.page(f"/customers/{ASHA}", HOST))
+
+
+def test_looking_changes_nothing(site: Site, database: Database, redis_client: redis.Redis) -> None:
+    """Neither the stores nor the loan ids, nor when an entry was last used."""
+    redis_client.set("credit_score:7", "{" * 400, ex=1000)
+    numbered = (
+        "SELECT AUTO_INCREMENT FROM information_schema.tables WHERE table_name = 'loans' AND table_schema = DATABASE()"
+    )
+    database.execute("ANALYZE TABLE loans")
+    before = database.execute(numbered)
+    time.sleep(1.1)  # an entry's age has whole seconds
+
+    for path in ("/", "/cache", f"/customers/{ASHA}"):
+        assert site.page(path, HOST).status == 200
+
+    database.execute("ANALYZE TABLE loans")
+    assert database.execute(numbered) == before
+    assert redis_client.keys("*") == [b"credit_score:7"]
+    assert redis_client.object("idletime", "credit_score:7") >= 1
+
+
+def test_pages_come_and_say_so_while_a_store_is_frozen(site: Site, redis_server: Server) -> None:
+    redis_server.pause()
+    try:
+        assert "Redis does not answer" in html(site.page("/cache", HOST))
+        assert "Redis does not answer" in html(site.page(f"/customers/{ASHA}", HOST))
+        assert "Something has failed" in html(site.page("/", HOST))
+    finally:
+        redis_server.resume()
+
+
+@pytest.mark.usefixtures("service")
+def test_a_walk_counts_every_kind_of_entry(redis_client: redis.Redis) -> None:
+    for number in range(250):
+        redis_client.set(f"credit_score:{number + 1}", '{"v":3,' + "x" * 400, px=3_600_000 * (number % 24) + 1_800_000)
+    redis_client.set("credit_score:301", "lease:a", px=60_000)
+    redis_client.set("credit_score:302", "write:a", px=60_000)
+    redis_client.set("credit_score:303", "?")
+    redis_client.set("another:1", '{"v":3,' + "x" * 400)
+    walk = Walk()
+
+    while walk.last == Seen():
+        walk.look()
+
+    assert walk.last.kinds == Counter(documents=250, leases=1, markers=1, others=1)
+    assert walk.last.hours == [11 if hour < 250 % 24 else 10 for hour in range(24)]
+
+
+def test_requests_are_counted_by_what_the_functions_print(log: Path) -> None:
+    tally = Tally(log)
+    decided: dict[str, Any] = {"customer_id": 7, "approved": True, "reason_codes": [], "first_request_id": None}
+    declined = {**decided, "approved": False, "reason_codes": ["CUSTOMER_ON_HOLD"]}
+    with log.open("a", encoding="utf-8") as written:
+        written.write(line(1, CacheHit=1, **decided) * 98 + line(50, CacheHit=1, **decided) * 2)
+        written.write(line(5, CacheMiss=1, status=404))
+        written.write("something else\n" + '{"_aws": nonsense}\n')
+        written.write(line(7, LoanDeclined=1, CacheHit=1, **declined))
+        written.write(line(7, at=time.time() - 3600, CacheHit=1, **decided))
+        written.write('{"_aws": half of a li')
+
+    tally.catch_up()
+
+    assert tally.counts("hit", "miss", "bypass", "LoanDeclined", "2xx", "4xx") == [100, 1, 0, 1, 101, 1]
+    assert tally.reasons() == Counter(approved=100, CUSTOMER_ON_HOLD=1)
+    assert tally.percentile("hit", 50) == pytest.approx(1, rel=0.03)
+    assert tally.percentile("hit", 99) == pytest.approx(50, rel=0.03)
+    assert [one["lends"] for one in tally.decisions(7)][:3] == [False, True, False]
+
+
+def test_a_line_is_counted_once_and_when_it_is_whole(log: Path) -> None:
+    tally, text = Tally(log), line(CacheHit=1)
+    with log.open("a", encoding="utf-8") as written:
+        for part in (text, text[:40], text[40:]):
+            written.write(part)
+            written.flush()
+            tally.catch_up()
+
+    assert tally.counts("hit") == [2]
+
+
+def test_only_the_end_of_a_long_log_is_read(log: Path) -> None:
+    log.write_text(line(CacheMiss=1) + "x" * MOST_BYTES + "\n" + line(CacheHit=1), encoding="utf-8")
+    tally = Tally(log)
+
+    tally.catch_up()
+
+    assert tally.counts("hit", "miss") == [1, 0]
+
+
+def test_a_log_that_cannot_be_read_again_is_named() -> None:
+    tally = Tally(Path(os.devnull))
+
+    tally.catch_up()
+
+    assert "/dev/null is no file" in tally.obstacle
+
+
+def test_nothing_has_no_percentile() -> None:
+    assert percentile(Counter(), 50) is None
+
+
+def test_every_type_of_problem_has_a_page_where_it_points() -> None:
+    slugs = {slug for _, slug, _ in [*PROBLEMS.values(), INTERNAL_ERROR]}
+
+    assert contract.problem_pages().keys() - {""} == slugs
+
+
+def test_the_contract_is_for_this_server_and_links_to_the_problems() -> None:
+    here = json.loads(contract.contract_here())
+
+    assert here["servers"][0]["url"] == "/"
+    assert "security" not in here
+    assert (
+        "[`/problems/malformed-body`](problems/malformed-body)"
+        in here["components"]["responses"]["MalformedBody"]["description"]
+    )
+    for path in ("/check-eligibility", "/create-loan"):
+        assert here["paths"][path]["post"]["requestBody"]["content"]["application/json"]["examples"]
+
+
+def test_the_contract_as_files_works_under_any_path(tmp_path: Path) -> None:
+    """Every link leads to a file beside it."""
+    command = [sys.executable, "-m", "local.pages.contract", str(tmp_path)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    links = [
+        (path.relative_to(tmp_path), link)
+        for path in tmp_path.rglob("*.html")
+        for link in re.findall(r'(?:href|src|data-contract)="(?!data:)([^"#]+)', path.read_text(encoding="utf-8"))
+    ]
+    links += [
+        (Path("index.html"), link)
+        for link in re.findall(r"\]\((problems/[^)]+)\)", (tmp_path / "openapi.json").read_text())
+    ]
+
+    assert len(links) > 50
+    assert [(str(path), link) for path, link in links if not (tmp_path / urljoin(str(path), link)).is_file()] == []
+    assert [link for _, link in links if link.startswith("/")] == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "expected"),
+    [
+        ("GET", "/", True),
+        ("GET", "/cache", True),
+        ("GET", "/problems/invalid-request", True),
+        ("GET", "/check-eligibility", False),
+        ("GET", "/cached", False),
+        ("POST", "/", False),
+        ("GET", "*", False),
+        ("GET", "", False),
+    ],
+)
+def test_the_pages_take_nothing_of_the_api(method: str, path: str, expected: bool) -> None:  # noqa: FBT001
+    assert is_page(method, path) is expected
