@@ -17,6 +17,7 @@ SECTIONS = {
     "outside": "Outside: another system's UPDATE",
     "faults": "Faults: a cache that fails",
     "load": "Load: the local front under many requests",
+    "pages": "Pages: the same, while somebody looks",
 }
 """The module of each section, and its title."""
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 
@@ -36,12 +37,12 @@ class Front:
 
 
 @contextmanager
-def serving() -> Iterator[Front]:
+def serving(log: Path = Path(os.devnull)) -> Iterator[Front]:
     """Start the front on the stores that this process's environment names, and stop it at the end."""
     with socket.create_server((HOST, 0)) as listener:
         port = int(listener.getsockname()[1])
-    # The request lines and the functions' log lines are written, but to /dev/null.
-    environment = os.environ | {"PORT": str(port), "WORKERS": str(WORKERS), "LAMBDA_LOG": os.devnull}
+    # The request lines are written, but to /dev/null; so are the functions' log lines, unless somebody reads them.
+    environment = os.environ | {"PORT": str(port), "WORKERS": str(WORKERS), "LAMBDA_LOG": str(log)}
     with psutil.Popen([sys.executable, "-m", "local.run"], env=environment, stdout=subprocess.DEVNULL) as process:
         try:
             front = Front(f"http://{HOST}:{port}", process)

@@ -24,6 +24,7 @@ from lending.config import Settings
 from lending.patience import Patience
 from lending.ports import CacheAwayError
 from local.front.lambda_context import LambdaContext
+from local.pages.entries import Walk
 from local.servers.redis_cluster import Cluster, ask, start_cluster
 from local.servers.redis_server import in_container
 from local.servers.server import HOST, Server
@@ -389,3 +390,14 @@ def test_a_planned_failover_is_followed(service: Service, resharding: Resharding
         "a master that waits for its replica holds all writes"
     )
     assert set(after) == {"hit"}
+
+
+def test_the_pages_see_the_entries_of_all_shards(service: Service) -> None:
+    cache_uses(service)
+    walk = Walk()
+
+    while not walk.last.size:
+        nodes = walk.look()
+
+    assert walk.last.kinds == {"documents": len(CUSTOMERS)}
+    assert [node.told["role"] for node in nodes] == ["master"] * 3

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 import time
@@ -11,12 +12,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
+from wsgiref.util import setup_testing_defaults
 
 import pytest
 import redis
 
 from lending.responses import INTERNAL_ERROR, PROBLEMS
-from local.front.pages import is_page
+from local.front.pages import PORT_VARIABLE, is_page, with_pages
 from local.pages import contract
 from local.pages.cache import ONLY_HERE, ONLY_IN_AWS, CachePage
 from local.pages.entries import Seen, Walk
@@ -250,6 +252,23 @@ def test_the_contract_as_files_works_under_any_path(tmp_path: Path) -> None:
     assert len(links) > 50
     assert [(str(path), link) for path, link in links if not (tmp_path / urljoin(str(path), link)).is_file()] == []
     assert [link for _, link in links if link.startswith("/")] == []
+
+
+def test_the_api_answers_while_the_pages_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    answered: list[str] = []
+
+    def ask(method: str) -> bytes:
+        environ: dict[str, Any] = {"REQUEST_METHOD": method}
+        setup_testing_defaults(environ)
+        return b"".join(application(environ, lambda status, *_: answered.append(status)))  # type: ignore[arg-type]  # no write()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        monkeypatch.setenv(PORT_VARIABLE, str(listener.getsockname()[1]))
+    application = with_pages(lambda _environ, _start: [b"the API"])
+
+    assert ask("POST") == b"the API"
+    assert b"do not answer" in ask("GET")
+    assert answered == ["503 Service Unavailable"]
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
+from urllib.request import urlopen
 
 import psutil
 import pytest
@@ -176,6 +177,15 @@ def test_terminal_shows_requests_and_the_log_what_the_functions_say(api: Run) ->
     assert '"_aws"' in api.lambda_log.read_text()
     assert '"_aws"' not in api.shown
     assert "GET /" not in api.shown, "the probe that found it ready shows among the requests"
+
+
+def test_a_browser_is_shown_the_pages(api: Run) -> None:
+    host, port = api.address
+    with urlopen(f"http://{host}:{port}/") as page, urlopen(f"http://{host}:{port}/cache") as cache:
+        assert b"borrows at any rate" in page.read()
+        assert b"Counted since" in cache.read()
+
+    assert f"A browser shows it working: http://{host}:{port}" in api.shown
 
 
 def test_each_worker_is_a_process_and_so_are_the_schedule_and_the_pages(api: Run) -> None:
