@@ -9,8 +9,8 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 HOST = "127.0.0.1"
 PORT_VARIABLE = "LENDING_PAGES_PORT"
 FOLDERS = ("docs", "openapi.json", "problems", "cache", "customers", "assets")
-WAIT_SECONDS = 4
-"""A page that reads two frozen stores takes three, and a worker is killed after ten."""
+WAIT_SECONDS = 8
+"""A page that reads two frozen stores takes some three, and a worker is killed after ten."""
 
 Application = Callable[[WSGIEnvironment, StartResponse], Iterable[bytes]]
 

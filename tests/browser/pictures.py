@@ -12,7 +12,7 @@ FOLDER = Path(__file__).parents[2] / "docs" / "pictures"
 TRAFFIC_SECONDS = 240
 PAUSE_SECONDS = 0.02
 CUSTOMERS, LENT_TO_PCT = 600, 3
-SIZE = {"width": 1100, "height": 760}
+SIZE = {"width": 1280, "height": 960}
 
 
 def take_pictures(stage: Stage) -> None:
@@ -20,13 +20,13 @@ def take_pictures(stage: Stage) -> None:
     _traffic(stage)
     FOLDER.mkdir(exist_ok=True)
     for scheme in ("light", "dark"):
-        for name, path in {"home": "/", "cache": "/cache", "customer": "/customers/1001", "docs": "/docs"}.items():
+        for name, path in {"cache": "/cache", "customer": "/customers/1001", "docs": "/docs"}.items():
             with stage.page(path, scheme=scheme) as page:
                 page.set_viewport_size(SIZE)
                 if name == "docs":
                     open_operations(page)
                     page.locator(".opblock").nth(0).locator(".execute").click()
-                    page.locator(".opblock").nth(0).locator(".live-responses-table").scroll_into_view_if_needed()
+                    page.locator(".body-param").first.evaluate("(body) => body.scrollIntoView()")
                 page.wait_for_timeout(1500)
                 page.screenshot(path=FOLDER / f"{name}-{scheme}.png")
 
