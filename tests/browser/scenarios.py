@@ -2,10 +2,16 @@
 
 import itertools
 from collections.abc import Callable
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Thread
 
 from playwright.sync_api import Page, expect
 
-from local.servers.server import Server
+from local.pages.contract import write
+from local.servers.server import HOST, Server
 from tests.browser.stage import PATIENCE_MS, Stage, findings, keep
 
 ASHA, BRUNO, TAKEN = 1001, 1002, 1020
@@ -77,6 +83,26 @@ def a_problem_is_explained_where_its_type_points(stage: Stage) -> None:
         page.goto(stage.address + page.evaluate(asked)["type"])
         expect(page.locator("h1")).to_have_text("422 /problems/invalid-request")
         expect(page.locator("main")).to_contain_text("all of them are in errors")
+
+
+def the_contract_as_files_works_on_any_web_server(stage: Stage) -> None:
+    """Under a path of its own; there is nothing to try there."""
+    with TemporaryDirectory() as folder:
+        write(Path(folder) / "some" / "where")
+        quiet = type("Quiet", (SimpleHTTPRequestHandler,), {"log_message": lambda *_: None})
+        with ThreadingHTTPServer((HOST, 0), partial(quiet, directory=folder)) as server:
+            Thread(target=server.serve_forever, daemon=True).start()
+            address = f"http://{HOST}:{server.server_port}"
+            with stage.page("/some/where/", address=address) as page:
+                expect(page.locator(".opblock")).to_have_count(2)
+                page.locator(".opblock-summary-control").first.click()
+                expect(page.locator(".opblock-body")).to_contain_text('"customer_id": 1001')
+                expect(page.locator(".try-out__btn")).to_have_count(0)
+                keep(page, "docs-site")
+                page.get_by_role("link", name="Problems", exact=True).click()
+                page.get_by_role("link", name="/problems/invalid-request").click()
+                expect(page.locator("h1")).to_have_text("422 /problems/invalid-request")
+            server.shutdown()
 
 
 def a_script_in_a_name_stays_text(stage: Stage) -> None:
@@ -183,6 +209,7 @@ SCENARIOS: list[Callable[[Stage], None]] = [
     the_first_page_says_whether_it_is_well_and_whom_to_ask_about,
     the_contract_checks_and_lends_for_real,
     a_problem_is_explained_where_its_type_points,
+    the_contract_as_files_works_on_any_web_server,
     a_script_in_a_name_stays_text,
     a_loan_changes_the_pages_before_the_eyes,
     the_keyboard_is_enough,
