@@ -11,7 +11,7 @@ import time
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Lock, Thread
+from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -27,8 +27,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answer with a page."""
-        with _one_at_a_time:
-            page = _site().page(self.path, self.headers.get("host", ""))
+        with _made_once:
+            site = _site()
+        page = site.page(self.path, self.headers.get("host", ""))
         self.send_response(page.status)
         for name, value in page.headers().items():
             self.send_header(name, value)
@@ -40,7 +41,7 @@ class Handler(BaseHTTPRequestHandler):
         """Say nothing: nobody reads the log for the pages."""
 
 
-_one_at_a_time = Lock()
+_made_once = Lock()
 
 
 @cache
@@ -50,7 +51,9 @@ def _site() -> "Site":
     from local.pages.stores import use_own_patience  # noqa: PLC0415
 
     use_own_patience()
-    return Site(Path(os.environ["LAMBDA_LOG"]))
+    site = Site(Path(os.environ["LAMBDA_LOG"]))
+    Thread(target=site.keep_fresh, args=(Event(),), daemon=True).start()
+    return site
 
 
 class Pages(ThreadingHTTPServer):

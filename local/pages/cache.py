@@ -1,5 +1,6 @@
 """The cache at work: the panels of the CloudWatch dashboard, by the same names, and what is only seen inside."""
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,10 +13,12 @@ from local.pages import charts
 from local.pages.entries import HOURS, Node, Walk
 from local.pages.rendering import Page, rendered
 from local.pages.stores import DATABASE_AWAY, OutboxNow, outbox, why
-from local.pages.tally import BUCKETS, CHECK, LOAN, SECONDS_OF_A_BUCKET, Tally
+from local.pages.tally import BUCKETS, CHECK, LOAN, SECONDS_OF_A_BUCKET, Tally, clock
 
-LEAST_SECONDS = 0.8
-"""Between two looks, however many people look."""
+FRESH_SECONDS = 3
+"""A page that is older is made anew, as for whoever comes first."""
+WATCHED_SECONDS = 5
+"""So long after somebody asked."""
 
 ONLY_HERE = {"Entries, leases and markers", "Remaining life of entries, in hours", "Decisions by reason"}
 """Panels that no metric of CloudWatch could fill."""
@@ -50,22 +53,30 @@ class Panel:
 
 
 class CachePage:
-    """Looks at both stores and at the log; those who look within the same second see the same."""
+    """Looks at both stores and at the log; all who watch see the same."""
 
     def __init__(self, tally: Tally) -> None:
         self._tally = tally
         self._walk = Walk()
-        self._looked_at = -LEAST_SECONDS
         self._page = Page(b"")
+        self._looked_at = self._asked_at = -math.inf
 
-    def page(self) -> Page:
-        """Return the page."""
-        if time.monotonic() - self._looked_at >= LEAST_SECONDS:
-            self._page = Page(self._look())
-            self._looked_at = time.monotonic()
+    def made(self) -> Page | None:
+        """Return the page if it is fresh, and note that somebody watches."""
+        self._asked_at = time.monotonic()
+        return self._page if self._asked_at - self._looked_at < FRESH_SECONDS else None
+
+    def watched(self) -> bool:
+        """Tell whether somebody asked for the page lately."""
+        return time.monotonic() - self._asked_at < WATCHED_SECONDS
+
+    def look(self) -> Page:
+        """Make the page."""
+        self._page = Page(self._html())
+        self._looked_at = time.monotonic()
         return self._page
 
-    def _look(self) -> bytes:
+    def _html(self) -> bytes:
         self._tally.catch_up()
         nodes: list[Node] = []
         cache_away = database_away = ""
@@ -164,7 +175,7 @@ def panels_of_refresh(tally: Tally, waiting: OutboxNow | None, away: str) -> lis
     """Return what the refresh does, and what waits for it."""
     names = {"swept": "InvalidationsSwept", "warmed": "ScoresWarmed", "inspected": "ScoresInspected"}
     last = tally.refreshes[-1] if tally.refreshes else {}
-    ended = time.strftime("%H:%M:%S", time.localtime(last["_aws"]["Timestamp"] / 1000)) if last else "none yet"
+    ended = clock(last["_aws"]["Timestamp"] / 1000) if last else "none yet"
     oldest: Sequence[tuple[str, Cell]] = [("outbox", f"away: {away}")]
     if waiting is not None:
         oldest = [
@@ -258,4 +269,4 @@ def _counted(tally: Tally) -> str:
     since = max(tally.since, time.time() - BUCKETS * SECONDS_OF_A_BUCKET)
     if since > time.time():
         return "The functions have written nothing yet."
-    return f"Counted since {time.strftime('%H:%M:%S', time.localtime(since))}, 15 minutes at most."
+    return f"Counted since {clock(since)}, 15 minutes at most."

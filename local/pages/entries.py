@@ -17,7 +17,7 @@ from local.pages.stores import PATIENCE, why
 
 STEP = 100
 """Keys that one command looks at: some tens of microseconds of the server's time."""
-SECONDS_OF_A_LOOK = 0.03
+SECONDS_OF_A_LOOK = 0.02
 """After which a walk stops until the next look."""
 SHORTEST_DOCUMENT = 250
 """In bytes of memory. Leases and markers take less than half."""

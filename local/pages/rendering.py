@@ -6,6 +6,7 @@ from typing import NamedTuple
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from local.pages.stores import money
+from local.pages.tally import clock
 
 HERE = Path(__file__).parent
 HTML = "text/html; charset=utf-8"
@@ -21,7 +22,7 @@ _templates = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_templates.filters["money"] = money
+_templates.filters |= {"money": money, "clock": clock}
 
 
 class Page(NamedTuple):

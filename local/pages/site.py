@@ -4,6 +4,7 @@ import mimetypes
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from threading import Event, Lock
 from urllib.parse import parse_qsl, urlsplit
 
 from local.pages import contract
@@ -13,6 +14,8 @@ from local.pages.home import HomePage
 from local.pages.rendering import HERE, Page, rendered
 from local.pages.tally import Tally
 
+LOOK_SECONDS = 0.9
+"""An open page asks every second."""
 HOSTS = {"127.0.0.1", "localhost", "::1"}
 ASSETS = {path.name: path for path in [*(HERE / "assets").iterdir(), *contract.SWAGGER_UI]}
 CUSTOMER = re.compile(r"/customers/([1-9][0-9]{0,9})")
@@ -22,6 +25,8 @@ class Site:
     """All pages, on the wiring's stores and the functions' log."""
 
     def __init__(self, log: Path) -> None:
+        self._lock = Lock()
+        """Of the connections and the tally; a page that is made already needs neither."""
         self._tally = Tally(log)
         self._home = HomePage()
         self._cache = CachePage(self._tally)
@@ -34,14 +39,23 @@ class Site:
         if urlsplit(f"//{host}").hostname not in HOSTS:
             return Page(b"Ask for these pages at 127.0.0.1 or localhost.", "text/plain", 421)
         path, _, query = target.partition("?")
-        return self._at(path, dict(parse_qsl(query)), host) or Page(
-            rendered("missing", root="/", path=path), status=404
-        )
+        if path == "/cache" and (made := self._cache.made()):
+            return made
+        with self._lock:
+            found = self._at(path, dict(parse_qsl(query)), host)
+        return found or Page(rendered("missing", root="/", path=path), status=404)
+
+    def keep_fresh(self, ended: Event) -> None:
+        """Look at the cache every second while somebody watches, so that no worker waits for it."""
+        while not ended.wait(LOOK_SECONDS):
+            if self._cache.watched():
+                with self._lock:
+                    self._cache.look()
 
     def _at(self, path: str, query: Mapping[str, str], host: str) -> Page | None:
         pages: dict[str, Callable[[], Page]] = {
             "/": self._home.page,
-            "/cache": self._cache.page,
+            "/cache": self._cache.look,
             "/docs": lambda: Page(contract.docs_page(), inline_styles=True),
             "/openapi.json": lambda: Page(contract.contract_here(), "application/json"),
         }

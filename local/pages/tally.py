@@ -106,7 +106,7 @@ class Tally:
         """Return when each bucket began."""
         first = self._now() - BUCKETS + 1
         starts = [(first + number) * SECONDS_OF_A_BUCKET for number in range(BUCKETS)]
-        return [time.strftime("%H:%M:%S", time.localtime(start)) for start in starts]
+        return [clock(start) for start in starts]
 
     def decisions(self, customer_id: int) -> Sequence[Line]:
         """Return the last decisions on a customer, the newest first."""
@@ -144,7 +144,7 @@ class Tally:
 
     def _note_decision(self, line: Line, bucket: Bucket, at: float, *, lends: bool) -> None:
         bucket.counts.update([f"reason:{reason}" for reason in line["reason_codes"] or ["approved"]])
-        line["at"], line["lends"] = time.strftime("%H:%M:%S", time.localtime(at)), lends
+        line["at"], line["lends"] = at, lends
         of_customer = self._decisions.setdefault(line["customer_id"], deque(maxlen=DECISIONS_OF_EACH))
         of_customer.append(line)
         self._decisions.move_to_end(line["customer_id"])
@@ -168,3 +168,8 @@ def percentile(bins: Counter[int], percent: int) -> float | None:
         if left <= 0:
             return math.exp(place * WIDTH_OF_A_BIN)
     return None
+
+
+def clock(seconds: float) -> str:
+    """Return the time of day of a moment, in seconds since 1970."""
+    return time.strftime("%H:%M:%S", time.localtime(seconds))

@@ -1,6 +1,7 @@
 """The pages that `make run` shows; `make browser` looks at them with a browser, and at what they do when stores go."""
 
 import json
+import math
 import os
 import re
 import socket
@@ -10,6 +11,7 @@ import time
 from collections import Counter
 from decimal import Decimal
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 from urllib.parse import urljoin
 from wsgiref.util import setup_testing_defaults
@@ -30,6 +32,7 @@ from testkit.database import Database
 from testkit.fakes import Customer, a_loan
 from testkit.service import Service
 from testkit.template import ROOT
+from testkit.waiting import eventually
 
 HOST = "127.0.0.1:3000"
 ASHA = 1001
@@ -67,7 +70,7 @@ def line(latency: float = 1.0, at: float = 0, **fields: Any) -> str:
 def test_the_panels_have_the_names_of_the_dashboard(log: Path) -> None:
     """Each panel of the dashboard is on the page, or is said to be for AWS alone."""
     of_dashboard = set(re.findall(r'"title": "([^"]+)"', (ROOT / "template.yaml").read_text(encoding="utf-8")))
-    shown = re.findall(r'-title">([^<]+)</h2>', html(CachePage(Tally(log)).page()))
+    shown = re.findall(r'-title">([^<]+)</h2>', html(CachePage(Tally(log)).look()))
 
     assert len(shown) == len(set(shown))
     assert set(shown) - ONLY_HERE == of_dashboard - ONLY_IN_AWS.keys()
@@ -134,6 +137,25 @@ def test_looking_changes_nothing(site: Site, database: Database, redis_client: r
     assert database.execute(numbered) == before
     assert redis_client.keys("*") == [b"credit_score:7"]
     assert redis_client.object("idletime", "credit_score:7") >= 1
+
+
+def test_a_page_that_is_watched_is_made_ahead(
+    site: Site, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here by nobody but who keeps it fresh."""
+    monkeypatch.setattr("local.pages.cache.FRESH_SECONDS", math.inf)
+    shown = '<th scope="row">anything else</th><td class="n">{}</td>'
+    ended = Event()
+    keeper = Thread(target=site.keep_fresh, args=(ended,))
+    assert shown.format(0) in html(site.page("/cache", HOST))
+    redis_client.set("credit_score:8", "?")
+
+    keeper.start()
+    try:
+        assert eventually(lambda: shown.format(1) in html(site.page("/cache", HOST)), 30)
+    finally:
+        ended.set()
+        keeper.join()
 
 
 def test_pages_come_and_say_so_while_a_store_is_frozen(site: Site, redis_server: Server) -> None:
