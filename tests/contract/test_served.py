@@ -19,6 +19,7 @@ from schemathesis.specs.openapi.checks import negative_data_rejection, positive_
 
 from lending.idempotency import KeyFormError, normalised
 from lending.requests import TOO_SMALL
+from local.front.pages import is_page
 from local.servers.server import Server
 from testkit.database import Database
 from testkit.served import TIMEOUT_SECONDS, HttpRequest, send, served
@@ -124,6 +125,8 @@ def test_every_legal_request_is_answered_by_the_contract(
 
     path = unquote(request.target.partition("#")[0].partition("?")[0])
     counts[f"{request.method} {path[:30]}", response["statusCode"]] += 1
+    if is_page(request.method, path):
+        return  # what `make run` shows beside the API; API Gateway has none of it
     if request.method == "HEAD":  # answered like any unknown route, but without the body
         assert response["statusCode"] == 404
     else:
