@@ -48,6 +48,8 @@ def expand(parameters: dict[str, str], layer: str = "layer") -> dict[str, Any]:
         properties = resource.get("Properties", {})
         if "CodeUri" in properties:
             properties["CodeUri"] = CODE + name
+        if isinstance(properties.get("Code"), str):
+            properties["Code"] = {"S3Bucket": "artefacts", "S3Key": name}
         if "ContentUri" in properties:
             properties["ContentUri"] = CODE + layer
     defaults = {name: parameter.get("Default", "") for name, parameter in template["Parameters"].items()}
