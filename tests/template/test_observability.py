@@ -18,6 +18,7 @@ OURS = "Lending/${AWS::StackName}"
 DIMENSIONS: dict[str, tuple[set[str], ...]] = {
     "AWS/ApiGateway": ({"ApiId", "Stage"},),
     "AWS/Lambda": ({"FunctionName"}, {"FunctionName", "Resource", "ExecutedVersion"}),
+    "AWS/Firehose": ({"DeliveryStreamName"},),
     "AWS/RDS": ({"DBInstanceIdentifier"},),
     OURS: ({"service"}, {"service", "version"}),
 }
@@ -34,6 +35,7 @@ CACHE_DIMENSIONS = {
     "ThrottledCmds": [{"ServerlessCacheName"}],
 }
 METRICS = {
+    "AWS/Firehose": {"DeliveryToS3.DataFreshness"},
     "AWS/ApiGateway": HTTP_API_METRICS,
     "AWS/Lambda": {"ConcurrentExecutions", "Errors", "Invocations", "Throttles"},
     "AWS/RDS": {"CPUUtilization", "DatabaseConnections", "FreeStorageSpace", "ReadLatency", "WriteLatency"},
@@ -43,6 +45,7 @@ PROMISED = {
     ("AWS/ApiGateway", "5xx"),
     ("AWS/ApiGateway", "Count"),
     ("AWS/ApiGateway", "Latency"),
+    ("AWS/Firehose", "DeliveryToS3.DataFreshness"),
     ("AWS/Lambda", "Errors"),
     ("AWS/Lambda", "Invocations"),
     ("AWS/Lambda", "Throttles"),

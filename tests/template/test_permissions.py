@@ -150,7 +150,9 @@ def test_the_key_serves_every_service_that_encrypts_with_it(stack: Concrete) -> 
         ":log-group:${AWS::StackName}-*"
     )
     assert stack.resources["Alarms"]["Properties"]["KmsMasterKeyId"] == {"Ref": "Key"}
-    assert {"kms:Decrypt", "kms:GenerateDataKey*"} <= actions(granted["cloudwatch.amazonaws.com"])
+    assert {"kms:Decrypt", "kms:GenerateDataKey*"} <= actions(
+        granted[str(["cloudwatch.amazonaws.com", "events.rds.amazonaws.com", "budgets.amazonaws.com"])]
+    )
 
 
 def test_every_route_may_call_its_function_by_the_live_alias(stack: Concrete) -> None:
