@@ -9,8 +9,8 @@ and the circles among them. Here it is expanded first, as AWS does it on deploym
     echo '[{"path": "/create-loan", "headers": [["A", "1"]], "body": "{}"}]' | ... events
 
 `expand` reads a list of parameters, or of {"parameters": ..., "template": ...}, and prints the expanded templates;
-`lint` reads expanded templates and prints what is wrong with each. `permissions` reads types of resources and prints
-the actions that each needs. `routes` prints those that `sam local start-api` would serve: pairs of a path and a function.
+`lint` reads expanded templates and prints what is wrong with each. `permissions` reads types and prints the actions
+that each needs. `routes` prints those that `sam local start-api` would serve: pairs of a path and a function.
 `events` reads POST requests and prints the events that it would make of them.
 """
 
