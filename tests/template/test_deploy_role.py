@@ -15,7 +15,7 @@ from tests.template.scenarios import SCENARIOS
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it reads its files by an old package of setuptools
-    import parliament
+    import parliament  # type: ignore[import-untyped]
 
 ROLES = template(ROOT / "deploy/role.yaml")["Resources"]
 POLICIES = ("Functions", "Services", "Data", "Network")
