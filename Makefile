@@ -117,6 +117,10 @@ environment: bootstrap ## Print what `make import` needs to reach the stores of 
 	@test -n "$(STACK)" || { echo "Name the stack: make environment STACK=lending-dev"; exit 2; }
 	@$(PYTHON) -m deploy.environment "$(STACK)"
 
+.PHONY: costs
+costs: bootstrap ## Calculate docs/costs.md from deploy/prices.toml
+	@$(PYTHON) -m deploy.costs
+
 .PHONY: bench
 bench: bootstrap ## Measure it against its floors (BENCH=warm for one section; half an hour for all)
 	@$(PYTHON) -m benchmarks $(BENCH)
