@@ -26,28 +26,26 @@ class Traffic:
 
     def __init__(self, stack: Concrete, function: str) -> None:
         self._stack = stack
-        self._function = function
         self.data: dict[Key, dict[int, float]] = {}
+        alarms = {name: stack.resources[name]["Properties"]["Metrics"] for name in watching(function)}
+        self._metrics = {  # no two alarms share a metric
+            name: [
+                (each["MetricStat"]["Metric"]["MetricName"], key(each["MetricStat"]["Metric"])) for each in metrics[1:]
+            ]
+            for name, metrics in alarms.items()
+        }
 
     def request(self, minute: int, *, fails: bool, crashes: bool = False, new: bool = True) -> None:
         """Let a request happen that is answered with 5xx if it fails, by the function or, if that crashes, for it."""
-        for alarm in ("ServerErrorsAlarm", f"{self._function}ErrorsAlarm", *([f"{self._function}CanaryAlarm"] * new)):
-            for metric in self._stack.resources[alarm]["Properties"]["Metrics"]:
-                if "MetricStat" in metric:
-                    self._count(metric["MetricStat"]["Metric"], minute, fails=fails, crashes=crashes)
-
-    def _count(self, metric: dict[str, Any], minute: int, *, fails: bool, crashes: bool) -> None:
-        value = {
-            "5xx": fails or crashes,
-            "Count": True,
-            "Errors": crashes,
-            "Invocations": True,
-            "ServerErrors": None if crashes else fails,  # what crashes writes no metric
-        }[metric["MetricName"]]
-        if value is not None:
-            series = self.data.setdefault(key(metric), {})
-            # An alarm each: ServerErrorsAlarm and the function's do not share a metric.
-            series[minute] = series.get(minute, 0) + value
+        counted = {"5xx": fails or crashes, "Count": True, "Errors": crashes, "Invocations": True}
+        if not crashes:  # what crashes writes no metric
+            counted["ServerErrors"] = fails
+        for alarm, metrics in self._metrics.items():
+            if new or not alarm.endswith("CanaryAlarm"):
+                for name, metric in metrics:
+                    if name in counted:
+                        series = self.data.setdefault(metric, {})
+                        series[minute] = series.get(minute, 0) + counted[name]
 
     def first_ring(self, alarm: str) -> int | None:
         """Return how many minutes after the new version an alarm rings first."""
