@@ -109,9 +109,6 @@ def test_what_moto_makes_stands_and_is_what_the_template_says(created: Created) 
     assert function["VpcConfig"]["SubnetIds"] == [created.ids["SubnetA"], created.ids["SubnetB"]]
     policy = boto3.client("kms").get_key_policy(KeyId=created.ids["Key"], PolicyName="default")["Policy"]
     assert f"log-group:{STACK}-*" in str(policy)
-    [bucket] = [name for logical, name in created.ids.items() if logical == "Archive"]
-    rules = boto3.client("s3").get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
-    assert rules[0]["Expiration"]["Days"] == 3653
 
 
 def test_the_custom_resource_is_called_with_what_it_needs(
