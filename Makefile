@@ -117,6 +117,25 @@ decide: bootstrap ## Decide each line of FILE=applications.csv, lending nothing;
 sample: bootstrap ## Load the sample portfolio into what DB_* points at, or into STACK=lending-dev
 	@$(PYTHON) -m local.sample --stack "$(STACK)"
 
+.PHONY: preflight
+preflight: bootstrap ## Ask the account whether a stage can be deployed: CONFIG=try, dev, staging or prod
+	@test -n "$(CONFIG)" || { echo "Name the stage: make preflight CONFIG=try"; exit 2; }
+	@$(PYTHON) -m deploy.preflight "$(CONFIG)"
+
+.PHONY: protect
+protect: bootstrap ## Protect STACK=lending-prod from deletion and replacement (OFF=1: no longer)
+	@test -n "$(STACK)" || { echo "Name the stack: make protect STACK=lending-prod"; exit 2; }
+	@$(PYTHON) -m deploy.protect "$(STACK)" $(if $(OFF),--off)
+
+.PHONY: environment
+environment: bootstrap ## Print what `make import` needs to reach the stores of STACK=lending-dev
+	@test -n "$(STACK)" || { echo "Name the stack: make environment STACK=lending-dev"; exit 2; }
+	@$(PYTHON) -m deploy.environment "$(STACK)"
+
+.PHONY: costs
+costs: bootstrap ## Calculate docs/costs.md from deploy/prices.toml
+	@$(PYTHON) -m deploy.costs
+
 .PHONY: bench
 bench: bootstrap ## Measure it against its floors (BENCH=warm for one section; half an hour for all)
 	@$(PYTHON) -m benchmarks $(BENCH)

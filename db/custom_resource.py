@@ -46,11 +46,13 @@ class OutOfTimeError(MigrationError):
 
 
 def lambda_handler(event: dict[str, Any], context: Any) -> None:
-    """Carry out one request of CloudFormation and answer it.
+    """Carry out one request of CloudFormation and answer it; the template's daily call has nobody to answer.
 
     Raises:
         OSError: The answer could not be sent. Lambda then invokes the function again.
     """
+    if event["RequestType"] == "StayActive":
+        return
     try:
         # The deletion policy decides about a deleted stack's database. Migrations are never undone.
         applied = [] if event["RequestType"] == "Delete" else _brought_up_to_date(event, context)

@@ -58,7 +58,8 @@ def _metrics(record: Mapping[str, Any]) -> set[str]:
     """Return the names of the metrics that stand beside a record in its line, and of what describes them."""
     if "_aws" not in record:
         return set()
-    return {"_aws"} | {
+    # Beside `service`, which is a member, a metric may be counted by version.
+    return {"_aws", "version"} | {
         metric["Name"] for described in record["_aws"]["CloudWatchMetrics"] for metric in described["Metrics"]
     }
 

@@ -1,40 +1,14 @@
-"""Reads template.yaml as Python values, with functions in their long form: `!Ref X` is {"Ref": "X"}."""
+"""What tests ask of template.yaml: its functions, its routes, the variables of a function without a stack."""
 
 import re
-from functools import cache
-from pathlib import Path
 from typing import Any
 
-import yaml
-
+from deploy.stages import ROOT, template
 from local.sam.container_access import WITHOUT_A_STACK
 
-ROOT = Path(__file__).parents[1]
+__all__ = ["ROOT", "template"]
+
 FUNCTION = "AWS::Serverless::Function"
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML with CloudFormation's tags."""
-
-
-def _intrinsic(loader: _Loader, suffix: str, node: yaml.Node) -> dict[str, Any]:
-    name = suffix if suffix in {"Ref", "Condition"} else f"Fn::{suffix}"
-    if isinstance(node, yaml.ScalarNode):
-        return {name: loader.construct_scalar(node)}
-    if isinstance(node, yaml.SequenceNode):
-        return {name: loader.construct_sequence(node, deep=True)}
-    assert isinstance(node, yaml.MappingNode)
-    return {name: loader.construct_mapping(node, deep=True)}
-
-
-_Loader.add_multi_constructor("!", _intrinsic)
-
-
-@cache
-def template() -> dict[str, Any]:
-    """Return the whole template."""
-    parsed: dict[str, Any] = _Loader((ROOT / "template.yaml").read_text(encoding="utf-8")).get_single_data()
-    return parsed
 
 
 def functions() -> dict[str, dict[str, Any]]:
@@ -47,6 +21,13 @@ def functions() -> dict[str, dict[str, Any]]:
             variables = shared["Environment"]["Variables"] | own.get("Environment", {}).get("Variables", {})
             found[name] = shared | own | {"Environment": {"Variables": variables}}
     return found
+
+
+def reserved_executions(function: dict[str, Any]) -> int:
+    """Return how many executions a function reserves, in a stack that reserves any."""
+    condition, reserved, nothing = function["ReservedConcurrentExecutions"]["Fn::If"]
+    assert (condition, nothing) == ("ReservesConcurrency", {"Ref": "AWS::NoValue"})
+    return int(reserved)
 
 
 def routes() -> dict[str, str]:

@@ -23,6 +23,7 @@ WITHOUT_A_STACK = {
     "DB_PROXY": "false",
     "DB_SECRET_ID": "",
     "DB_TLS_CA": "",
+    "POWERTOOLS_METRICS_NAMESPACE": "Lending",
     "REDIS_DB": "1",
     "REDIS_IAM_CACHE": "",
     "REDIS_IAM_SERVERLESS": "false",

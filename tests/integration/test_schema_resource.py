@@ -213,3 +213,10 @@ def test_a_deployment_without_the_policy_in_force_fails_even_as_a_rollback(
     assert recorded == ((date(2000, 1, 1),),)
     assert answer["Status"] == "FAILED"
     assert answer["Reason"].startswith(f"this release lacks policy {'2' * 32}, which is in force since 2001-01-01")
+
+
+@pytest.mark.usefixtures("empty_database")
+def test_the_daily_call_that_keeps_the_function_active_does_nothing(cloudformation: CloudFormation) -> None:
+    custom_resource.lambda_handler({"RequestType": "StayActive"}, LambdaContext("MigrateFunction", timeout_seconds=900))
+
+    assert cloudformation.answers == []

@@ -17,6 +17,7 @@ class Concrete:
     def __init__(self, template: Mapping[str, Any], parameters: Mapping[str, str]) -> None:
         """Take an expanded template and the parameters that differ from their defaults."""
         self._conditions = template.get("Conditions", {})
+        self._mappings = template.get("Mappings", {})
         declared = template["Parameters"]
         assert set(parameters) <= set(declared)
         self._parameters = {
@@ -69,13 +70,19 @@ class Concrete:
             return [self.value(each) for each in value if self._chosen(each) != NO_VALUE]
         if not isinstance(value, dict):
             return value
-        if set(value) == {"Fn::If"}:
-            return self.value(self._chosen(value))
-        if set(value) == {"Ref"} and value["Ref"] in self._parameters:
-            return self._parameters[value["Ref"]]
-        if set(value) == {"Fn::Sub"}:
-            return self._substituted(value["Fn::Sub"])
+        if set(value) == {"Ref"}:
+            return self._parameters.get(value["Ref"], value)
+        resolve: dict[str, Callable[[Any], Any]] = {
+            "Fn::If": lambda _: self.value(self._chosen(value)),
+            "Fn::FindInMap": lambda path: self._mapped(*self.value(path)),
+            "Fn::Sub": self._substituted,
+        }
+        if len(value) == 1 and (function := next(iter(value))) in resolve:
+            return resolve[function](value[function])
         return {name: self.value(each) for name, each in value.items() if self._chosen(each) != NO_VALUE}
+
+    def _mapped(self, mapping: str, first: str, second: str) -> Any:
+        return self._mappings[mapping][first][second]
 
     def _chosen(self, value: Any) -> Any:
         while isinstance(value, dict) and set(value) == {"Fn::If"}:

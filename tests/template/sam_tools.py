@@ -9,9 +9,9 @@ and the circles among them. Here it is expanded first, as AWS does it on deploym
     echo '[{"path": "/create-loan", "headers": [["A", "1"]], "body": "{}"}]' | ... events
 
 `expand` reads a list of parameters, or of {"parameters": ..., "template": ...}, and prints the expanded templates;
-`lint` reads expanded templates and prints what is wrong with each. `routes` prints those that `sam local start-api`
-would serve: pairs of a path and a function. `events` reads POST requests and prints the events that it would make of
-them.
+`lint` reads expanded templates and prints what is wrong with each. `permissions` reads types and prints the actions
+that each needs. `routes` prints those that `sam local start-api` would serve: pairs of a path and a function.
+`events` reads POST requests and prints the events that it would make of them.
 """
 
 import contextlib
@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import cfnlint  # type: ignore[import-not-found]
 from cfnlint.api import ManualArgs, lint  # type: ignore[import-not-found]
 from flask import Flask
 from samcli.lib.providers.api_provider import ApiProvider  # type: ignore[import-not-found]
@@ -48,6 +49,8 @@ def expand(parameters: dict[str, str], layer: str = "layer") -> dict[str, Any]:
         properties = resource.get("Properties", {})
         if "CodeUri" in properties:
             properties["CodeUri"] = CODE + name
+        if isinstance(properties.get("Code"), str):
+            properties["Code"] = {"S3Bucket": "artefacts", "S3Key": name}
         if "ContentUri" in properties:
             properties["ContentUri"] = CODE + layer
     defaults = {name: parameter.get("Default", "") for name, parameter in template["Parameters"].items()}
@@ -82,6 +85,20 @@ def local_events(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return events
 
 
+def permissions(kinds: list[str]) -> list[tuple[str, list[str]]]:
+    """Return the actions that CloudFormation needs to make, change, read and delete resources of each type."""
+    schemas = Path(cfnlint.__file__).parent / "data/schemas/resources"
+    found: dict[str, list[str]] = {}
+    for file in schemas.glob("*.json"):
+        schema = json.loads(file.read_bytes())
+        if schema.get("typeName") in kinds:
+            handlers = [schema["handlers"].get(name, {}) for name in ("create", "read", "update", "delete")]
+            found[schema["typeName"]] = sorted(
+                {each for handler in handlers for each in handler.get("permissions", [])}
+            )
+    return [(kind, found.get(kind, [])) for kind in kinds]
+
+
 def main() -> None:
     """Carry out the command line."""
     [command] = sys.argv[1:]
@@ -92,6 +109,8 @@ def main() -> None:
             result = [expand(**each) for each in given]
         elif command == "lint":
             result = [complaints(each) for each in given]
+        elif command == "permissions":
+            result = permissions(given)
         elif command == "events":
             result = local_events(given)
         else:

@@ -10,7 +10,8 @@ OWN_CACHE = OWN_VPC | {"RedisHost": "cache.example.com"}
 SCENARIOS: dict[str, dict[str, str]] = {
     "dev": {},
     "staging": {"Stage": "staging", "AlarmEmail": "alarms@example.com", "SweepSeconds": "60"},
-    "prod": {"Stage": "prod", "SnapStart": "PublishedVersions"},
+    "prod": {"Stage": "prod", "SnapStart": "PublishedVersions", "ArchiveRecords": "10", "MonthlyBudget": "500"},
+    "try": {"CheckEligibilityConcurrency": "0", "CreateLoanConcurrency": "0", "DbInstanceClass": "db.t4g.micro"},
     "prod with a proxy": {"Stage": "prod", "UseDbProxy": "true"},
     "staging without rollback": {"Stage": "staging", "RollBackOnAlarms": "false"},
     "x86_64 and JWTs": {
@@ -48,6 +49,12 @@ SCENARIOS: dict[str, dict[str, str]] = {
 IMPOSSIBLE = {
     "JwtIssuer needs JwtAudience": {"JwtIssuer": "https://issuer.example.com/"},
     "Scopes need JwtIssuer": {"CreateLoanScope": "loans.write"},
+    "In prod, JwtIssuer needs CreateLoanScope": {
+        "Stage": "prod",
+        "JwtIssuer": "https://issuer.example.com/",
+        "JwtAudience": "lending",
+    },
+    "Enter 0 for both concurrencies": {"CreateLoanConcurrency": "0"},
     "VpcId needs SubnetIds": {"VpcId": OWN_VPC["VpcId"]},
     "Your own database needs VpcId": OWN_DATABASE | {"VpcId": ""},
     "Your own database needs DbSecretArn": OWN_DATABASE | {"DbSecretArn": ""},

@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Iterator
+from contextlib import nullcontext, suppress
 from datetime import date
 from decimal import Decimal
 from importlib.util import find_spec
@@ -18,7 +19,7 @@ from local.sam.secrets_manager import with_secret
 from local.servers.server import Server
 from testkit.cloudformation import cloudformation_waits
 from testkit.database import Database, own_database
-from testkit.emulator import Emulator
+from testkit.emulator import Emulator, FunctionError
 from testkit.fakes import Customer, a_loan
 from testkit.s3 import FilesBucket
 from testkit.template import functions, local_environment
@@ -77,6 +78,24 @@ def test_a_request_leaves_its_metrics_under_the_name_of_the_function(emulators: 
     assert line["service"] == "check-eligibility"
     assert line["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "Lending"
     assert line["CacheMiss"] == [1.0]
+
+
+@pytest.mark.parametrize(("initialization", "loaded"), [("snap-start", True), ("on-demand", False)])
+def test_a_snapshot_holds_the_driver_that_a_first_request_would_load(
+    initialization: str, *, loaded: bool, build: Path
+) -> None:
+    """The request is refused before any store is asked: what was loaded, the initialization has loaded."""
+    refused = next(sample.load() for sample in SAMPLE_EVENTS if sample.name == "check_eligibility_invalid_fields")
+    variables = {"DB_HOST": "nowhere", "DB_USER": "nobody", "REDIS_HOST": "nowhere", "PYTHONPROFILEIMPORTTIME": "1"}
+    environment = local_environment(CHECK_ELIGIBILITY) | variables | {"AWS_LAMBDA_INITIALIZATION_TYPE": initialization}
+
+    with Emulator(CHECK_ELIGIBILITY, environment, build) as check_eligibility:
+        # The emulator takes no snapshots: the runtime's client asks it for one when all is loaded, and is refused.
+        with suppress(FunctionError) if loaded else nullcontext():
+            check_eligibility.invoke(refused)
+        log = check_eligibility.log()
+
+    assert ("pymysql.connections" in log) == loaded
 
 
 def test_the_refresh_sweeps_what_a_loan_left_to_it(

@@ -150,7 +150,9 @@ def test_the_key_serves_every_service_that_encrypts_with_it(stack: Concrete) -> 
         ":log-group:${AWS::StackName}-*"
     )
     assert stack.resources["Alarms"]["Properties"]["KmsMasterKeyId"] == {"Ref": "Key"}
-    assert {"kms:Decrypt", "kms:GenerateDataKey*"} <= actions(granted["cloudwatch.amazonaws.com"])
+    assert {"kms:Decrypt", "kms:GenerateDataKey*"} <= actions(
+        granted[str(["cloudwatch.amazonaws.com", "events.rds.amazonaws.com", "budgets.amazonaws.com"])]
+    )
 
 
 def test_every_route_may_call_its_function_by_the_live_alias(stack: Concrete) -> None:
@@ -168,7 +170,7 @@ def test_every_route_may_call_its_function_by_the_live_alias(stack: Concrete) ->
 
 
 def test_the_schedule_may_call_the_refresh_and_nothing_else(stack: Concrete) -> None:
-    [schedule] = stack.of_type("AWS::Scheduler::Schedule").values()
+    schedule = stack.resources["RefreshCacheFunctionEveryMinute"]["Properties"]
     role = schedule["Target"]["RoleArn"]["Fn::GetAtt"][0]
 
     [statement] = allowed(stack, role)
@@ -202,3 +204,20 @@ def test_the_way_to_s3_is_open_for_the_stacks_own_bucket_alone(stacks: dict[str,
 
     assert own["Resource"] == [{"Fn::GetAtt": ["Files", "Arn"]}, {"Fn::Sub": "${Files.Arn}/*"}]
     assert own["Condition"] == {"StringEquals": {"aws:PrincipalAccount": {"Ref": "AWS::AccountId"}}}
+
+
+def test_the_probe_may_call_both_functions_and_report_to_their_deployments_alone(stack: Concrete) -> None:
+    reach = {action: listed(each["Resource"]) for each in allowed(stack, "ProbeRole") for action in actions(each)}
+
+    assert reach.pop("lambda:InvokeFunction") == [
+        {"Fn::Sub": "${CheckEligibilityFunction.Arn}:*"},
+        {"Fn::Sub": "${CreateLoanFunction.Arn}:*"},
+    ]
+    [groups] = reach.pop("codedeploy:PutLifecycleEventHookExecutionStatus")
+    assert groups["Fn::Sub"].endswith(":deploymentgroup:${ServerlessDeploymentApplication}/*")
+    assert set(reach) == {
+        *("logs:CreateLogStream", "logs:PutLogEvents"),
+        *("xray:PutTraceSegments", "xray:PutTelemetryRecords"),
+    }
+    [hook] = allowed(stack, "DeploymentRole")
+    assert (actions(hook), hook["Resource"]) == ({"lambda:InvokeFunction"}, {"Fn::GetAtt": ["ProbeFunction", "Arn"]})

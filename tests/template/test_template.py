@@ -13,7 +13,7 @@ from lending.use_cases.refresh_cache import MIN_SECONDS_TO_GO_ON
 from local.front import application, lambda_context
 from local.run import FUNCTION_ENVIRONMENT
 from local.sam.container_access import HOST_FROM_CONTAINERS, SAM_ENV, WITHOUT_A_STACK
-from testkit.template import ROOT, functions, integrations, local_environment, routes, template
+from testkit.template import ROOT, functions, integrations, local_environment, reserved_executions, routes, template
 from tests.template.conftest import Tool
 
 LAYER = ROOT / "layers/common"
@@ -83,7 +83,7 @@ def test_no_refresh_finds_its_place_taken() -> None:
     refresh = functions()["RefreshCacheFunction"]
     at_once = math.ceil(refresh["Timeout"] / EVERY_SECONDS)
 
-    assert refresh["ReservedConcurrentExecutions"] >= at_once
+    assert reserved_executions(refresh) >= at_once
 
 
 def test_no_refresh_is_repeated() -> None:

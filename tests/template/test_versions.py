@@ -115,8 +115,24 @@ def test_alarms_of_the_api_roll_an_alias_back(name: str, stacks: dict[str, Concr
 
     assert group["AlarmConfiguration"]["Enabled"]
     assert "DEPLOYMENT_STOP_ON_ALARM" in group["AutoRollbackConfiguration"]["Events"]
-    assert stack.resources["ServerErrorsAlarm"]["Properties"]["Namespace"] == "AWS/ApiGateway"
-    assert {"ServerErrorsAlarm", "SlowAnswersAlarm"} < set(alarms)
+    canary = f"{name.removesuffix('Function')}CanaryAlarm"
+    assert {"ServerErrorsAlarm", "SlowAnswersAlarm", canary} < set(alarms)
+
+
+@pytest.mark.parametrize("name", API_FUNCTIONS)
+def test_a_new_version_is_probed_before_its_first_traffic(name: str, stacks: dict[str, Concrete]) -> None:
+    """So one that fails every request is stopped at whatever traffic."""
+    for stack in (stacks["dev"], stacks["prod"]):
+        alias = stack.resources[f"{name}Aliaslive"]
+        update = alias["UpdatePolicy"]["CodeDeployLambdaAliasUpdate"]
+        variables = stack.resources["ProbeFunction"]["Properties"]["Environment"]["Variables"]
+        asked = variables["CREATE_LOAN_VERSION" if name == "CreateLoanFunction" else "CHECK_ELIGIBILITY_VERSION"]
+
+        assert update["BeforeAllowTrafficHook"] == {"Ref": "ProbeFunction"}
+        assert asked == {"Ref": version_of(stack, name)[0]}, "the newest version, which the alias is to move to"
+        assert alias["Properties"]["FunctionVersion"] == {"Fn::GetAtt": [asked["Ref"], "Version"]}
+        group = stack.resources[f"{name}DeploymentGroup"]["Properties"]
+        assert group["ServiceRoleArn"] == {"Fn::GetAtt": ["DeploymentRole", "Arn"]}
 
 
 @pytest.mark.parametrize("name", API_FUNCTIONS)

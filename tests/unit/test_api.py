@@ -68,10 +68,13 @@ def fail_with(error: Exception) -> Response:
 
 def metrics_of(line: dict[str, Any]) -> set[str]:
     """Return the names of the metrics in a line, all of which have their value there."""
-    (directive,) = line["_aws"]["CloudWatchMetrics"]
+    directive, of_version = line["_aws"]["CloudWatchMetrics"]
     names = {metric["Name"] for metric in directive["Metrics"]}
-    assert directive["Namespace"] == "Lending"
-    assert names <= set(line)
+    assert directive["Namespace"] == of_version["Namespace"] == "Lending"
+    assert of_version["Dimensions"] == [["service"], ["service", "version"]]
+    assert [metric["Name"] for metric in of_version["Metrics"]] == ["ServerErrors"]
+    assert line["ServerErrors"] == [int(line["status"] >= 500)]
+    assert names | {"ServerErrors", "version"} <= set(line)
     return names
 
 

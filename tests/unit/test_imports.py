@@ -69,6 +69,31 @@ def test_a_hit_does_not_load_the_database_driver() -> None:
     assert run(HIT) == {"sockets": [], "heavy": []}
 
 
+SNAPSHOT = (
+    "import os\n"
+    'os.environ.update({"DB_HOST": "nowhere", "DB_NAME": "none", "AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start"})\n'
+    "os.environ.update({environment})\n" + IMPORT
+)
+BY_SECRET, BY_USER = {"DB_SECRET_ID": "secret"}, {"DB_USER": "nobody"}
+
+
+@pytest.mark.parametrize("name", ["check_eligibility", "create_loan"])
+@pytest.mark.parametrize(
+    ("environment", "loaded"),
+    [(BY_USER, ["pymysql"]), (BY_SECRET, ["boto3", "botocore.session", "pymysql"]), ({"DB_PORT": "none"}, [])],
+    ids=["a login without a secret", "a secret", "settings that are wrong"],
+)
+def test_a_snapshot_has_what_every_restore_would_import_and_no_connection(
+    name: str, environment: dict[str, str], loaded: list[str]
+) -> None:
+    script = SNAPSHOT.replace("{environment}", str(environment)).replace("{name}", name)
+
+    told = run(script)
+
+    assert told["heavy"] == loaded
+    assert not {"socket.connect", "socket.getaddrinfo"} & set(told["sockets"])
+
+
 def test_the_probe_sees_what_it_looks_for() -> None:
     seen = run(PRELUDE + "import boto3, pymysql, socket\nsocket.socket().close()\ntell()")
 

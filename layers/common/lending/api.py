@@ -50,7 +50,7 @@ class Call:
             self.count("CacheUnavailable")
         measured: dict[str, tuple[str, float]] = dict.fromkeys(self._counted, (COUNT, 1))
         measured["Latency"] = (MILLISECONDS, round((time.perf_counter() - self._started_at) * 1000, 3))
-        write_metrics(measured, self._metadata(status))
+        write_metrics(measured, self._metadata(status), server_error=status >= SERVER_ERROR)
 
     def _metadata(self, status: int) -> dict[str, object]:
         gateway_request_id = self.event.get("requestContext", {}).get("requestId")

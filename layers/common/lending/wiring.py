@@ -3,6 +3,7 @@
 import os
 import random
 import time
+from contextlib import suppress
 from datetime import date, datetime
 from functools import cache
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from lending.adapters.logins import LoginSource, database_login
 from lending.adapters.policy_files import FOLDER, read_policies
 from lending.adapters.redis_cluster import RedisCluster
 from lending.adapters.redis_scores import RedisScoreCache
-from lending.config import MAX_SWEEP_SECONDS, Settings
+from lending.config import MAX_SWEEP_SECONDS, InvalidSettingError, Settings
 from lending.domain.policy import Policy, in_force
 from lending.patience import Patience
 from lending.ports import BulkScoreCache, LoanStore, Outbox, ScoreCache
@@ -153,3 +154,20 @@ def pause_between_sweeps(most_seconds: float) -> bool:
         return False
     time.sleep(seconds)
     return True
+
+
+def _fill_snapshot() -> None:
+    """Import and build what a request would when it first needs it. Nothing is opened: a snapshot keeps no connection.
+
+    A wrong setting is left to the first request, which has an answer for it.
+    """
+    with suppress(InvalidSettingError):
+        policies()
+        loan_store()
+        score_cache()
+        if settings().db_secret_id is not None or settings().redis_secret_id is not None:
+            import boto3  # noqa: F401 - fetching a secret needs it
+
+
+if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
+    _fill_snapshot()
