@@ -1,4 +1,4 @@
-"""Stores that want a login by IAM: TLS servers that check its token as AWS does, and lead on to a store of one's own."""
+"""TLS servers that let in whoever has the token of IAM that AWS would want, and lead on to a store of one's own."""
 
 import socket
 import ssl
