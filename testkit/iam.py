@@ -82,6 +82,12 @@ class Door:
     """The tokens that were let in."""
     refused: list[bytes] = field(default_factory=list)
     """What was shown by those who were not."""
+    checks: threading.Event = field(default_factory=threading.Event)
+    """Cleared, whoever comes waits for the check of the token."""
+
+    def __post_init__(self) -> None:
+        """Begin with checking at once."""
+        self.checks.set()
 
     def serve(self, listening: socket.socket) -> None:
         """Let in whoever comes, until the socket is closed."""
@@ -103,6 +109,7 @@ class Door:
         raise NotImplementedError
 
     def _is_right(self, token: bytes) -> bool:
+        self.checks.wait()
         text = token.decode()
         dates = parse_qs(urlsplit(f"//{text}").query).get("X-Amz-Date")
         if dates:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import pymysql
@@ -19,7 +20,7 @@ from testkit.accounts import PASSWORD, accounts_for_tests, as_administrator
 from testkit.database import Database, connect, own_database
 from testkit.fakes import Customer, a_loan
 
-ASHA = Customer(monthly_salary=90000, approved_limit=3000000)
+ASHA = Customer(monthly_salary=Decimal(90000), approved_limit=Decimal(3000000))
 DEFINERS = "SELECT DISTINCT definer FROM information_schema.triggers WHERE trigger_schema = DATABASE()"
 TRIGGERS = "SELECT COUNT(*) FROM information_schema.triggers WHERE trigger_schema = DATABASE()"
 REFUSED = {1044, 1142, 1143, 1227, 1370, 1410}

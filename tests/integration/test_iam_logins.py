@@ -3,12 +3,14 @@
 import json
 import threading
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pymysql
 import pytest
+import redis
 
 from lending import clock, wiring
 from lending.adapters.aws_credentials import current_credentials
@@ -22,6 +24,7 @@ from testkit.database import Database
 from testkit.fakes import Customer, a_loan
 from testkit.iam import IN_LAMBDA, KEYS, REGION, CacheDoor, DatabaseDoor, Door, opened
 from testkit.service import TODAY, Service, use_patience, wired
+from testkit.waiting import eventually
 
 ASHA = Customer(monthly_salary=Decimal(90000), approved_limit=Decimal(3000000))
 FUNCTIONS = "lending_functions"
@@ -147,6 +150,52 @@ def test_a_cache_that_refuses_the_token_is_told_as_a_mistake(
 
     assert (answer.status, answer.cache_status) == (200, "fwd=bypass; detail=misconfigured")
     assert cache.entered == []
+
+
+def test_a_login_to_the_cache_that_takes_too_long_is_left_to_the_next_request(
+    service: Service, cache: Door, database: Database
+) -> None:
+    """IAM may take longer than a request waits; on connection after connection nobody would ever get in."""
+    database.add_customer(1001, ASHA, [a_loan()] * 3)
+    database.add_customer(1002, ASHA, [a_loan()] * 3)
+    cache.checks.clear()
+
+    meanwhile = service.check(1001)
+    cache.checks.set()
+    afterwards = [service.check(1002).cache_status for _ in range(2)]
+
+    assert (meanwhile.status, meanwhile.cache_status) == (200, "fwd=bypass; detail=unavailable")
+    assert afterwards == ["fwd=miss; stored", "hit"]
+    assert len(cache.entered) == 1
+
+
+def test_what_a_loan_tells_the_cache_meanwhile_counts_once_it_lets_in(
+    service: Service, cache: Door, database: Database, redis_client: redis.Redis
+) -> None:
+    database.add_customer(1001, ASHA, [a_loan()] * 3)
+    redis_client.set("credit_score:1001", "an older score")
+    cache.checks.clear()
+
+    lent = service.create(1001)
+    cache.checks.set()
+
+    assert lent.status == 201
+    assert eventually(lambda: redis_client.get("credit_score:1001") is None, 5)
+    assert len(cache.entered) == 1
+
+
+def test_a_login_that_is_never_answered_is_begun_anew(
+    service: Service, cache: Door, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database.add_customer(1001, ASHA, [a_loan()] * 3)
+    use_patience(monkeypatch, replace(Patience.relaxed(), cache_login=0))
+    cache.checks.clear()
+
+    service.check(1001)
+    service.check(1001)
+    cache.checks.set()
+
+    assert eventually(lambda: len(cache.entered) == 2, 5)
 
 
 @pytest.mark.parametrize(
