@@ -108,7 +108,8 @@ class Door:
         """Return the one token that is right for a time."""
         raise NotImplementedError
 
-    def _is_right(self, token: bytes) -> bool:
+    def is_right(self, token: bytes) -> bool:
+        """Return whether it is the user's token, and not too old."""
         self.checks.wait()
         text = token.decode()
         dates = parse_qs(urlsplit(f"//{text}").query).get("X-Amz-Date")
@@ -134,7 +135,7 @@ class CacheDoor(Door):
     def enter(self, client: socket.socket) -> None:
         with self.context.wrap_socket(client, server_side=True) as encrypted, encrypted.makefile("rb") as reading:
             command = [_bulk(reading) for _ in range(int(reading.readline()[1:]))]
-            if command[:2] != [b"AUTH", self.user.encode()] or not self._is_right(command[2]):
+            if command[:2] != [b"AUTH", self.user.encode()] or not self.is_right(command[2]):
                 encrypted.sendall(b"-WRONGPASS invalid username-password pair or user is disabled.\r\n")
                 return
             encrypted.sendall(b"+OK\r\n")
@@ -157,18 +158,23 @@ class DatabaseDoor(Door):
         client.sendall(_packet(0, greeting + salt[8:] + b"\x00mysql_native_password\x00"))
         begun = _read_packet(client)
         if not self.tls:
-            self._log_in(client, begun, sequence=2)
+            self.log_in(client, begun, sequence=2)
             return
         with self.context.wrap_socket(client, server_side=True) as encrypted:
-            self._log_in(encrypted, _read_packet(encrypted), sequence=3)
+            self.log_in(encrypted, _read_packet(encrypted), sequence=3)
 
-    def _log_in(self, client: socket.socket, begun: bytes, sequence: int) -> None:
+    def log_in(self, client: socket.socket, begun: bytes, sequence: int) -> None:
+        """Check what a client has begun its login with; the next packet has this number."""
         client.sendall(_packet(sequence, b"\xfemysql_clear_password\x00"))
         token = _read_packet(client).rstrip(b"\x00")
         user = begun[32 : begun.index(b"\x00", 32)]
-        if user != self.user.encode() or not self._is_right(token):
+        if user != self.user.encode() or not self.is_right(token):
             client.sendall(_packet(sequence + 2, b"\xff" + struct.pack("<H", 1045) + b"#28000Access denied"))
             return
+        self.lead_on(client, sequence + 2)
+
+    def lead_on(self, client: socket.socket, sequence: int) -> None:
+        """Let a client in; its next packet has this number."""
         store = pymysql.connect(
             host=self.behind["DB_HOST"],
             port=int(self.behind["DB_PORT"]),
@@ -177,7 +183,7 @@ class DatabaseDoor(Door):
             database=self.behind["DB_NAME"],
             ssl_disabled=True,
         )
-        client.sendall(_packet(sequence + 2, MYSQL_OK))
+        client.sendall(_packet(sequence, MYSQL_OK))
         with store, client.makefile("rb") as reading:
             _join(client, reading, store._sock)  # type: ignore[attr-defined]
 
