@@ -21,5 +21,5 @@ def importer(
     capsys: pytest.CaptureFixture[str],
 ) -> Iterator[Importer]:
     """The importer as its own account, on an empty database and an empty Redis."""
-    with wired(database.environment | narrow_logins["importer"] | redis_server.environment, monkeypatch):
-        yield Importer(tmp_path, capsys)
+    with wired(database.environment | redis_server.environment, monkeypatch):
+        yield Importer(tmp_path, capsys, narrow_logins["importer"])
