@@ -16,6 +16,7 @@ from lending import clock, wiring
 from lending.adapters.aws_credentials import current_credentials
 from lending.adapters.logins import GivenLogin, Login, LoginUnavailableError
 from lending.adapters.mysql_connection import MySQLConnection
+from lending.adapters.mysql_jobs import connect, query_on
 from lending.config import Settings
 from lending.patience import Patience
 from local.servers.server import Server
@@ -120,6 +121,15 @@ def test_a_token_serves_for_ten_minutes_of_its_fifteen(
 
     assert len(first) == 1
     assert len(set(store.entered)) == 2
+
+
+def test_a_migration_or_an_import_from_a_machine_enters_so_too(store: Door, tmp_path: Path) -> None:
+    settings = Settings.from_env(to_store(store, store.behind, tmp_path))
+
+    with connect(settings) as connection:
+        assert query_on(connection)("SELECT COUNT(*) FROM customers") == ((0,),)
+
+    assert len(store.entered) == 1
 
 
 def test_a_refused_token_is_signed_anew_once(
