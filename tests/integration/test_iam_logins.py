@@ -121,6 +121,7 @@ def test_a_token_serves_for_ten_minutes_of_its_fifteen(
 
     assert len(first) == 1
     assert len(set(store.entered)) == 2
+    assert store.refused == [], "nobody came with one that was too old"
 
 
 def test_a_migration_or_an_import_from_a_machine_enters_so_too(store: Door, tmp_path: Path) -> None:
