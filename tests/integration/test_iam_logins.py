@@ -7,6 +7,7 @@ from dataclasses import replace
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import pymysql
 import pytest
@@ -14,6 +15,7 @@ import redis
 
 from lending import clock, wiring
 from lending.adapters.aws_credentials import current_credentials
+from lending.adapters.aws_iam import cache_iam_login
 from lending.adapters.logins import GivenLogin, Login, LoginUnavailableError
 from lending.adapters.mysql_connection import MySQLConnection
 from lending.adapters.mysql_jobs import connect, query_on
@@ -282,6 +284,23 @@ def test_elsewhere_botocore_finds_the_credentials(tmp_path: Path, lambdas_variab
     lambdas_variables.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
 
     assert current_credentials(1) == (*KEYS[:2], "", REGION)
+
+    lambdas_variables.setenv("AWS_PROFILE", "another")
+    with pytest.raises(LoginUnavailableError, match="could not be found: ProfileNotFound"):
+        current_credentials(1)
+
+
+@pytest.mark.parametrize(("serverless", "asked"), [("true", ["ServerlessCache"]), ("false", None)])
+def test_a_serverless_cache_is_asked_for_as_such(
+    serverless: str, asked: list[str] | None, cache: Door, tmp_path: Path
+) -> None:
+    environ = {"DB_HOST": "h", "DB_NAME": "n", "DB_USER": "u"} | to_cache(cache, tmp_path)
+    settings = Settings.from_env(environ | {"REDIS_IAM_SERVERLESS": serverless, "REDIS_IAM_CACHE": "Lending-Scores"})
+
+    token = cache_iam_login("lending-1a2b", settings, Patience()).current().password
+
+    assert token.startswith("lending-scores/?Action=connect&User=lending-1a2b&")
+    assert parse_qs(token).get("ResourceType") == asked
 
 
 def test_without_a_region_there_is_no_login(service: Service, lambdas_variables: pytest.MonkeyPatch) -> None:
