@@ -11,6 +11,7 @@ README = Path(__file__).with_name("README.md")
 SECTIONS = {
     "warm": "Warm: calls in one process",
     "cold": "Cold: from the start of a process to its first answer",
+    "logins": "Logins: a cold start with a login by IAM, against the same without",
     "emulator": "Emulator: through AWS's runtime over HTTP",
     "scale": "Scale: a large database",
     "policies": "Policies: a back-test of a large book, replay, decisions in bulk",

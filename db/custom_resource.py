@@ -8,13 +8,16 @@ Without one, the deployment waits until ServiceTimeout.
 
 import hashlib
 import json
+import os
 import time
 import urllib.request
 from typing import Any
 
 import pymysql
 
-from db.migrate import MigrationError, UnknownMigrationError, migrate
+from db.accounts import accounts_of, as_owner, grant_all
+from db.errors import MigrationError, UnknownMigrationError
+from db.migrate import migrate, take_triggers
 from db.policies import PolicyRefusedError, record_policies, refuse_policies
 from lending import wiring
 from lending.adapters.logins import LoginUnavailableError
@@ -65,15 +68,23 @@ def lambda_handler(event: dict[str, Any], context: Any) -> None:
 
 
 def _brought_up_to_date(event: dict[str, Any], context: Any) -> list[str]:
-    settings, today = wiring.settings(), wiring.today()
+    settings, accounts, today = wiring.settings(), accounts_of(os.environ), wiring.today()
     seconds = context.get_remaining_time_in_millis() / 1000 - SECONDS_TO_ANSWER
     over = OutOfTimeError("the function's time was over; deploy again, and it goes on where it was")
-    with time_limit(seconds, over), connect(settings) as connection:
+    with (
+        time_limit(seconds, over),
+        connect(settings) as administrator,
+        as_owner(administrator, settings, accounts) as owner,
+        connect(owner) as connection,
+    ):
         try:
             refuse_policies(connection, wiring.policies(), today)
             applied = migrate(connection)
+            if accounts:
+                take_triggers(connection)
+                grant_all(administrator, settings, accounts)
         except OutOfTimeError:
-            _stop(connection.thread_id(), settings)  # type: ignore[no-untyped-call]  # PyMySQL's own lack
+            _stop(connection.thread_id(), owner)  # type: ignore[no-untyped-call]  # PyMySQL's own lack
             raise
         except UnknownMigrationError as exc:
             if event["RequestType"] == "Create":

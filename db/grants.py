@@ -20,9 +20,9 @@ class Grants(NamedTuple):
     tables: dict[str, frozenset[str]]
 
     def allow(self, privilege: str, table: str) -> bool:
-        """Return whether the account may do this with the whole of a table."""
+        """Return whether the account may do this with the whole of a table, or with the columns that are named."""
         held = self.everywhere | self.database | self.tables.get(table, frozenset())
-        return privilege in held or "ALL PRIVILEGES" in held
+        return bool(held & {privilege, privilege.split(" (", 1)[0], "ALL PRIVILEGES"})
 
     def allow_everywhere(self, privilege: str) -> bool:
         """Return whether the account may do this on the whole server."""
@@ -46,7 +46,7 @@ def read_grants(lines: list[str], database: str) -> Grants:
         if grant is None:
             continue  # of a role, a proxy, a routine
         # "SELECT (phone_number)" is no SELECT: a right to these columns alone.
-        given = set(re.split(r", ?(?![^(]*\))", grant["privileges"]))
+        given = set(re.split(r", ?(?![^(]*\))", grant["privileges"].replace("`", "")))
         if grant["database"] == "*":
             everywhere |= given
         elif grant["table"] == "*":

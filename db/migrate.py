@@ -11,15 +11,17 @@ import hashlib
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pymysql
 from pymysql.constants import ER
 
+from db.accounts import accounts_of, as_owner, grant_all
+from db.errors import MigrationError, UnknownMigrationError
 from db.findings import Finding, Verdict
 from db.grants import grants
 from db.policies import PolicyRefusedError, record_policies, refuse_policies
@@ -59,15 +61,20 @@ DONE_BEFORE = {
     3822,  # MySQL: a check constraint of this name exists
     ER.TRG_ALREADY_EXISTS,
 }
+TRIGGER_WAIT_SECONDS = 10
+"""For the transactions that hold a table; whoever comes meanwhile waits behind."""
+OWN_TRIGGERS = """
+SELECT trigger_name FROM information_schema.triggers WHERE trigger_schema = DATABASE() AND definer = CURRENT_USER()
+"""
 TRIGGER = re.compile(r"CREATE TRIGGER (\w+) \w+ \w+ ON (\w+)").match
 
 
-class MigrationError(Exception):
-    """The schema cannot be migrated; the message says why."""
+class Trigger(NamedTuple):
+    """A trigger that there has to be."""
 
-
-class UnknownMigrationError(MigrationError):
-    """The database has a migration that is newer than this version's."""
+    table: str
+    statement: str
+    """That makes it."""
 
 
 def migrate(connection: "pymysql.Connection[Cursor]", folder: Path = FOLDER) -> list[str]:
@@ -84,7 +91,7 @@ def migrate(connection: "pymysql.Connection[Cursor]", folder: Path = FOLDER) -> 
             _refuse_if_failed(check(query))
         query(HISTORY)
         to_apply = outstanding(query, folder)
-        _refuse_if_no_triggers_may_be_made(query, to_apply)
+        _refuse_if_not_makeable(query, triggers_of(to_apply))
         for path in to_apply:
             _apply(connection, path)
         return [path.stem for path in to_apply]
@@ -98,7 +105,7 @@ def outstanding(query: Query, folder: Path = FOLDER) -> list[Path]:
         UnknownMigrationError: The database has had one that is not here.
     """
     files: dict[int, Path] = {}
-    for path in sorted(folder.glob("[0-9]*.sql")):
+    for path in _files(folder):
         if _version(path) in files:
             raise MigrationError(f"{path.name} and {files[_version(path)].name} have the same number")
         files[_version(path)] = path
@@ -112,10 +119,32 @@ def outstanding(query: Query, folder: Path = FOLDER) -> list[Path]:
     return list(files.values())
 
 
-def triggers_of(path: Path) -> list[tuple[str, str]]:
-    """Return the name and the table of each trigger that a migration makes."""
-    made = [TRIGGER(statement) for statement in _statements(path)]
-    return [(each[1], each[2]) for each in made if each]
+def triggers_of(paths: Iterable[Path]) -> dict[str, Trigger]:
+    """Return the triggers that migrations make, by their names."""
+    statements = [statement for path in paths for statement in _statements(path)]
+    made = [(TRIGGER(statement), statement) for statement in statements]
+    return {match[1]: Trigger(match[2], statement) for match, statement in made if match}
+
+
+def take_triggers(connection: "pymysql.Connection[Cursor]", folder: Path = FOLDER) -> None:
+    """Make anew what triggers are another account's or missing, so that the connection's own is their definer.
+
+    Raises:
+        MigrationError: The account may not, or a transaction has kept a table for too long.
+    """
+    query = query_on(connection)
+    own = {name for (name,) in query(OWN_TRIGGERS)}
+    others = {name: each for name, each in triggers_of(_files(folder)).items() if name not in own}
+    _refuse_if_not_makeable(query, others)
+    for name, trigger in others.items():
+        try:
+            query(f"SET SESSION lock_wait_timeout = {TRIGGER_WAIT_SECONDS}")
+            query(f"LOCK TABLES {trigger.table} WRITE")  # nobody writes past a trigger that is being made anew
+            query(f"DROP TRIGGER IF EXISTS {name}")
+            query(trigger.statement)
+            query("UNLOCK TABLES")
+        except pymysql.MySQLError as exc:
+            raise MigrationError(f"trigger {name}: {exc.args[-1]}") from exc
 
 
 def _refuse_if_failed(finding: Finding) -> None:
@@ -123,12 +152,11 @@ def _refuse_if_failed(finding: Finding) -> None:
         raise MigrationError(f"{finding.found}: {finding.to_do}")
 
 
-def _refuse_if_no_triggers_may_be_made(query: Query, to_apply: Sequence[Path]) -> None:
+def _refuse_if_not_makeable(query: Query, triggers: Mapping[str, Trigger]) -> None:
     """Say it before a long ALTER TABLE rather than after it."""
-    tables = {table for path in to_apply for _, table in triggers_of(path)}
-    if tables:
+    if triggers:
         granted = grants(query)
-        for table in sorted(tables):
+        for table in sorted({trigger.table for trigger in triggers.values()}):
             _refuse_if_failed(may_make_triggers(query, granted, table))
 
 
@@ -184,6 +212,10 @@ def _statements(path: Path) -> list[str]:
     return [statement for part in parts if (statement := part.strip())]
 
 
+def _files(folder: Path) -> list[Path]:
+    return sorted(folder.glob("[0-9]*.sql"))
+
+
 def _version(path: Path) -> int:
     return int(path.stem.split("_", 1)[0])
 
@@ -195,8 +227,8 @@ def _checksum(path: Path) -> str:
 def main() -> None:
     """Migrate the database that the DB_* variables name."""
     try:
-        settings = Settings.from_env(os.environ)
-        connection = connect(settings)
+        settings, accounts = Settings.from_env(os.environ), accounts_of(os.environ)
+        administrator = connect(settings)
     except InvalidSettingError as exc:
         sys.exit(f"migrate: {exc}; `make up` starts a server, `source .local/env` says where it is")
     except (LoginUnavailableError, pymysql.MySQLError) as exc:
@@ -204,13 +236,15 @@ def main() -> None:
     try:
         policies = [file.policy for file in read_policies(policy_files.FOLDER)]
         today = datetime.now(settings.business_timezone).date()
-        refuse_policies(connection, policies, today)
-        applied = migrate(connection)
-        record_policies(connection, policies, today)
+        with administrator, as_owner(administrator, settings, accounts) as owner, connect(owner) as connection:
+            refuse_policies(connection, policies, today)
+            applied = migrate(connection)
+            record_policies(connection, policies, today)
+            if accounts:
+                take_triggers(connection)
+                grant_all(administrator, settings, accounts)
     except (MigrationError, PolicyRefusedError, InvalidPolicyError) as exc:
         sys.exit(f"migrate: {exc}")
-    finally:
-        connection.close()
     print("migrate:", ", ".join(applied) or "nothing to do")
 
 

@@ -7,9 +7,11 @@ from pathlib import Path
 import pymysql
 from pymysql.constants import ER
 
+from db.accounts import FUNCTIONS
+from db.errors import MigrationError, UnknownMigrationError
 from db.findings import Finding, Verdict, failed, ok, unknown, warning
 from db.grants import grants
-from db.migrate import FOLDER, MigrationError, UnknownMigrationError, outstanding, triggers_of
+from db.migrate import FOLDER, outstanding, triggers_of
 from db.server_checks import binary_log, may_make_triggers, takes_writes, version
 from doctor.clocks import compared
 from doctor.examination import LOOPBACK, Result, carried_out, root_of, words_of
@@ -19,14 +21,6 @@ from lending.adapters.logins import LoginUnavailableError
 from lending.adapters.mysql_jobs import Query
 from lending.config import Settings
 from lending.errors import LendingError
-
-NEEDED = {
-    "customers": ("SELECT", "UPDATE"),  # UPDATE: the row of a borrower is locked
-    "loans": ("SELECT", "INSERT"),
-    "declined_requests": ("SELECT", "INSERT"),
-    "cache_invalidations": ("SELECT", "UPDATE", "DELETE"),
-}
-"""What the functions do with each table. What triggers write, their definer writes."""
 
 LAGS_SECONDS, STANDS_STILL_SECONDS = 5, 60
 
@@ -83,9 +77,11 @@ def _reached(settings: Settings) -> Finding:
 def _how_to_reach(exc: BaseException, cause: BaseException) -> str:
     code = cause.args[0] if isinstance(cause, pymysql.MySQLError) and cause.args else None
     if isinstance(exc.__cause__, LoginUnavailableError):
+        if wiring.settings().db_iam_user is not None:
+            return "give this machine AWS credentials and a region"
         return "let DB_SECRET_ID name a secret that this machine's AWS credentials may read"
     if code in {ER.ACCESS_DENIED_ERROR, ER.DBACCESS_DENIED_ERROR}:
-        return "mend the login: DB_SECRET_ID, or DB_USER and DB_PASSWORD"
+        return "mend the login: DB_IAM_USER, DB_SECRET_ID, or DB_USER and DB_PASSWORD"
     if code == ER.BAD_DB_ERROR:
         return "create the database, or mend DB_NAME"
     if isinstance(cause, ssl.SSLError):
@@ -122,7 +118,7 @@ def _schema(query: Query) -> Finding:
 
 def _made_by_migrations() -> dict[str, str]:
     """Return the table of each trigger that there has to be."""
-    return dict(trigger for path in sorted(FOLDER.glob("[0-9]*.sql")) for trigger in triggers_of(path))
+    return {name: trigger.table for name, trigger in triggers_of(sorted(FOLDER.glob("[0-9]*.sql"))).items()}
 
 
 def _triggers(query: Query) -> Finding:
@@ -159,8 +155,8 @@ def _privileges(query: Query) -> Finding:
     granted = grants(query)
     lacking = [
         f"{privilege} ON {table}"
-        for table, privileges in NEEDED.items()
-        for privilege in privileges
+        for table, privileges in FUNCTIONS.items()
+        for privilege in sorted(privileges)
         if not granted.allow(privilege, table)
     ]
     if lacking:

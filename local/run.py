@@ -18,7 +18,8 @@ from typing import Self
 
 import pymysql
 
-from db.migrate import MigrationError, migrate
+from db.errors import MigrationError
+from db.migrate import migrate
 from lending.adapters.logins import LoginUnavailableError
 from lending.adapters.mysql_jobs import connect, why_none
 from lending.config import InvalidSettingError, Settings

@@ -15,7 +15,8 @@ import boto3
 import pymysql
 from botocore.exceptions import BotoCoreError, ClientError
 
-from db.migrate import MigrationError, migrate
+from db.errors import MigrationError
+from db.migrate import migrate
 from lending.adapters.logins import LoginUnavailableError
 from lending.adapters.mysql_jobs import connect, why_none
 from lending.config import InvalidSettingError, Settings

@@ -4,12 +4,30 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+import pymysql
 import pytest
 
-from local.servers.mysql_server import find_mysql, start_mysql
+from db.accounts import Accounts
+from local.servers.mysql_server import ADMINISTRATOR, find_mysql, start_mysql
 from testkit.database import connect
 
 PASSWORD = "narrow"  # noqa: S105 - of a throwaway account
+
+
+def accounts_for_tests(suffix: str = "") -> Accounts:
+    """Return accounts with a password, since servers of one's own have no plug-in of AWS's."""
+    names = (f"lending_{name}{suffix}" for name in ("owner", "functions", "importer"))
+    return Accounts(f"BY '{PASSWORD}'", *names)
+
+
+def as_administrator(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables DB_* of who may make accounts on a server: of ours, or the given one."""
+    administrator = {**environment, "DB_USER": ADMINISTRATOR}
+    try:
+        connect(administrator).close()
+    except pymysql.OperationalError:
+        return dict(environment)
+    return administrator
 
 
 @contextmanager

@@ -10,14 +10,18 @@ from urllib.request import urlopen
 import pytest
 import redis
 
+from db.accounts import grant_all
+from db.errors import MigrationError
 from db.migrate import migrate
 from lending import wiring
+from lending.config import Settings
 from lending.patience import Patience
 from local.sam.secrets_manager import start_secrets_manager
 from local.servers.mysql_server import start_mysql
 from local.servers.redis_server import start_redis
 from local.servers.server import Server
-from testkit.database import Database, own_database
+from testkit.accounts import PASSWORD, accounts_for_tests, as_administrator
+from testkit.database import Database, connect, own_database
 from testkit.s3 import FilesBucket
 from testkit.service import TODAY, Service, use_patience, wired
 
@@ -67,6 +71,21 @@ def database(migrated_database: Database) -> Database:
 
 
 @pytest.fixture(scope="session")
+def narrow_logins(migrated_database: Database) -> dict[str, dict[str, str]]:
+    """The logins of the functions and the importer, which may do what they need; on a given server perhaps its own."""
+    environment, accounts = as_administrator(migrated_database.environment), accounts_for_tests()
+    try:
+        with connect(environment) as connection:
+            grant_all(connection, Settings.from_env(environment), accounts)
+    except MigrationError:
+        return {"functions": {}, "importer": {}}
+    return {
+        "functions": {"DB_USER": accounts.functions, "DB_PASSWORD": PASSWORD},
+        "importer": {"DB_USER": accounts.importer, "DB_PASSWORD": PASSWORD},
+    }
+
+
+@pytest.fixture(scope="session")
 def session_redis(server_folder: Path) -> Iterator[Server]:
     """A private Redis of this process. Tests flush it, freeze it and read its statistics."""
     with start_redis(server_folder / "redis") as server:
@@ -103,21 +122,32 @@ def aws(session_aws: Server) -> Server:
 
 
 @pytest.fixture
-def service(database: Database, redis_server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
-    """The handlers on the real database and the real Redis, on the day TODAY."""
+def service(
+    database: Database,
+    narrow_logins: dict[str, dict[str, str]],
+    redis_server: Server,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Service]:
+    """The handlers on the real database, as the functions' account, and the real Redis, on the day TODAY."""
     monkeypatch.setattr(wiring, "today", lambda: TODAY)
     # A busy machine may well be slower than a cache that is worth its while; outages have tests of their own.
     use_patience(monkeypatch, Patience.relaxed())
     # A test that refreshes the cache sweeps once, and not for a minute.
-    with wired(database.environment | redis_server.environment | SWEEP_ONCE, monkeypatch):
+    stores = database.environment | narrow_logins["functions"] | redis_server.environment
+    with wired(stores | SWEEP_ONCE, monkeypatch):
         yield Service()
 
 
 @pytest.fixture
 def bucket(
-    database: Database, redis_server: Server, aws: Server, monkeypatch: pytest.MonkeyPatch
+    database: Database,
+    narrow_logins: dict[str, dict[str, str]],
+    redis_server: Server,
+    aws: Server,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[FilesBucket]:
     """The stack's bucket, and the import function wired to it, to an empty database and to an empty Redis."""
     files = FilesBucket(aws)
-    with wired(database.environment | redis_server.environment | files.environment, monkeypatch):
+    stores = database.environment | narrow_logins["importer"] | redis_server.environment
+    with wired(stores | files.environment, monkeypatch):
         yield files

@@ -2,11 +2,13 @@
 
 import csv
 import io
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
@@ -112,12 +114,13 @@ def rows_of(path: Path) -> list[dict[str, str]]:
 class Importer:
     """Runs the program in this process, in a folder of the test's own."""
 
-    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str], login: Mapping[str, str]) -> None:
         self.folder = folder
         self.customers = folder / "customers.csv"
         self.loans = folder / "loans.csv"
         self.rejects = folder / "rejects"
         self._capsys = capsys
+        self._login = login
 
     def __call__(
         self, customers: list[Row] | None = None, loans: list[Row] | None = None, *options: str, today: str = TODAY
@@ -133,7 +136,9 @@ class Importer:
         """Import these files."""
         files = ["--customers", str(customers or ""), "--loans", str(loans or ""), "--rejects", str(self.rejects)]
         try:
-            main([*files, "--today", today, *options])
+            with patch.dict(os.environ, self._login):
+                wiring.close()  # beside it, the functions may have been at work as another account
+                main([*files, "--today", today, *options])
             status = 0
         except SystemExit as exc:
             status = int(exc.code or 0)

@@ -54,6 +54,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture
+def narrow_logins() -> dict[str, dict[str, str]]:
+    """None: that server is another one."""
+    return {"functions": {}, "importer": {}}
+
+
+@pytest.fixture
 def database(server: Server) -> Iterator[Database]:
     """The database on that server, with the two customers."""
     with connect(server.environment) as connection:

@@ -11,7 +11,8 @@ import pymysql
 import pytest
 import redis
 
-from db.migrate import MigrationError, migrate
+from db.errors import MigrationError
+from db.migrate import migrate
 from lending import wiring
 from lending.adapters.mysql_errors import BUSY, CONNECTION_LOST, NOT_THE_WRITER
 from lending.observability import logger

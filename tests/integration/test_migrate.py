@@ -8,7 +8,8 @@ from pathlib import Path
 import pymysql
 import pytest
 
-from db.migrate import FOLDER, MigrationError, migrate
+from db.errors import MigrationError
+from db.migrate import FOLDER, migrate
 from testkit.database import Database, connect, own_database
 
 SHELF = "CREATE TABLE shelf (\n    shelf_id INT NOT NULL PRIMARY KEY -- from the left; above 0\n);\n"

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from db.migrate import MigrationError, migrate
+from db.errors import MigrationError
+from db.migrate import migrate
 from testkit.accounts import account, administered_mysql, mysql_with
 from testkit.database import connect
 

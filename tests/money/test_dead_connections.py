@@ -30,6 +30,12 @@ Post = Callable[[Service], Answer]
 
 
 @pytest.fixture
+def narrow_logins() -> dict[str, dict[str, str]]:
+    """None: an account may end its own connections alone."""
+    return {"functions": {}, "importer": {}}
+
+
+@pytest.fixture
 def connection_ids(proxy: Proxy) -> list[int]:
     """The ids of the handlers' connections so far; the last one is open."""
     ids: list[int] = []

@@ -258,8 +258,8 @@ BROKEN_RULES = (
     BrokenRule(
         "on a new connection a command goes out in one write",
         CONNECTION,
-        'if self._settings.redis_db != 0 and any(command[0] != "EVAL" for command in commands):',
-        "if self._settings.redis_db != 0:",
+        'return self._settings.redis_db != 0 and any(command[0] != "EVAL" for command in commands)',
+        "return self._settings.redis_db != 0",
         ON_THE_WIRE,
     ),
     BrokenRule(

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from db.accounts import BY_IAM
 from tests.template.concrete import Concrete
 
 ROLES = ["CheckEligibilityRole", "CreateLoanRole", "RefreshCacheRole", "MigrateRole", "ImportRole"]
@@ -55,11 +56,12 @@ def test_only_what_has_no_name_is_allowed_everywhere(role: str, stack: Concrete)
 
 @pytest.mark.parametrize("role", ROLES)
 def test_a_function_may_do_no_more_than_it_needs(role: str, stack: Concrete) -> None:
+    own_store = "Database" not in stack.resources or "Cache" not in stack.resources
     needed = CANNOT_BE_NAMED | {
         *("logs:CreateLogStream", "logs:PutLogEvents"),
-        *("secretsmanager:GetSecretValue", "kms:Decrypt"),
-        *(set() if role == "MigrateRole" else {"elasticache:Connect"}),
-        *(FILES if role == "ImportRole" else set()),
+        *({"secretsmanager:GetSecretValue", "kms:Decrypt"} if role == "MigrateRole" or own_store else set()),
+        *(set() if role == "MigrateRole" else {"rds-db:connect", "elasticache:Connect"}),
+        *(FILES | {"kms:Decrypt"} if role == "ImportRole" else set()),
     }
 
     assert {action for statement in allowed(stack, role) for action in actions(statement)} <= needed
@@ -75,30 +77,85 @@ def test_a_function_writes_to_its_own_log_alone(role: str, stack: Concrete) -> N
     assert stack.resources[f"{name}Function"]["Properties"]["Role"] == {"Fn::GetAtt": [role, "Arn"]}
 
 
-@pytest.mark.parametrize("role", [*ROLES, "DbProxyRole"])
-def test_a_role_that_reads_a_secret_may_decrypt_it(role: str, stacks: dict[str, Concrete]) -> None:
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("name", ["dev", "own database, with a key and a security group"])
+def test_a_role_that_reads_the_databases_secret_may_decrypt_it(
+    name: str, role: str, stacks: dict[str, Concrete]
+) -> None:
     """Without the right to its customer managed key, a secret is refused, and the error does not mention the key."""
-    for name in ("dev", "prod with a proxy", "own database, with a key and a security group"):
-        if role not in stacks[name].resources:
-            continue
-        granted = allowed(stacks[name], role)
-        secrets = [each["Resource"] for each in granted if "secretsmanager:GetSecretValue" in actions(each)]
-        keys = [each for each in granted if "kms:Decrypt" in actions(each) and each.get("Sid") != "KeyOfTheFiles"]
-        assert len(secrets) == 1
-        assert [each["Condition"]["StringEquals"]["kms:EncryptionContext:SecretARN"] for each in keys] == secrets
+    granted = allowed(stacks[name], role)
+    secrets = [each["Resource"] for each in granted if "secretsmanager:GetSecretValue" in actions(each)]
+    keys = [each for each in granted if "kms:Decrypt" in actions(each) and each.get("Sid") != "KeyOfTheFiles"]
 
-
-def test_the_proxy_is_what_lets_its_role_exist(stacks: dict[str, Concrete]) -> None:
-    assert "DbProxyRole" in stacks["prod with a proxy"].resources
+    assert len(secrets) == (1 if name.startswith("own") or role == "MigrateRole" else 0)
+    assert [each["Condition"]["StringEquals"]["kms:EncryptionContext:SecretARN"] for each in keys] == secrets
 
 
 def test_the_key_of_the_secret_is_the_key_that_is_granted(stacks: dict[str, Concrete]) -> None:
     stack = stacks["dev"]
     secret = stack.resources["Database"]["Properties"]["MasterUserSecret"]
 
-    [key] = [each for each in allowed(stack, "CreateLoanRole") if "kms:Decrypt" in actions(each)]
+    [key] = [each for each in allowed(stack, "MigrateRole") if "kms:Decrypt" in actions(each)]
 
     assert key["Resource"] == secret["KmsKeyId"] == {"Fn::GetAtt": ["Key", "Arn"]}
+
+
+def database_users(stack: Concrete, role: str) -> list[str]:
+    """Return whom a role may log in to a database as, each `resource id/account`."""
+    resources = [each["Resource"] for each in allowed(stack, role) if "rds-db:connect" in actions(each)]
+    texts = [each["Fn::Sub"] for resource in resources for each in listed(resource)]
+    users = [text if isinstance(text, str) else text[0] for text in texts]
+    begin = "arn:${AWS::Partition}:rds-db:${AWS::Region}:${AWS::AccountId}:dbuser:"
+    assert all(user.startswith(begin) for user in users)
+    return [user.removeprefix(begin) for user in users]
+
+
+AS_FUNCTIONS = "${Database.DbiResourceId}/lending_functions"
+
+
+def test_each_function_logs_in_to_a_new_database_by_iam_as_its_own_account(stacks: dict[str, Concrete]) -> None:
+    """The names are those of the accounts that the migration makes."""
+    stack = stacks["dev"]
+    variables = {
+        name: stack.resources[f"{name}Function"]["Properties"]["Environment"]["Variables"]
+        for name in (role.removesuffix("Role") for role in ROLES)
+    }
+
+    assert stack.resources["Database"]["Properties"]["EnableIAMDatabaseAuthentication"] is True
+    assert variables["Migrate"]["DB_ACCOUNTS"] == "iam"
+    assert variables["Migrate"]["DB_SECRET_ID"] == {"Fn::GetAtt": ["Database", "MasterUserSecret.SecretArn"]}
+    for name, account in (
+        *[(each, BY_IAM.functions) for each in ("CheckEligibility", "CreateLoan", "RefreshCache")],
+        ("Import", BY_IAM.importer),
+        ("Migrate", ""),
+    ):
+        assert variables[name]["DB_IAM_USER"] == account
+        assert database_users(stack, f"{name}Role") == ([f"${{Database.DbiResourceId}}/{account}"] if account else [])
+        assert variables[name]["DB_SECRET_ID"] == ("" if account else variables["Migrate"]["DB_SECRET_ID"])
+
+
+def test_a_proxy_needs_no_secret_either(stacks: dict[str, Concrete]) -> None:
+    """It passes the functions' account on, by IAM; migration and import go past it."""
+    stack = stacks["prod with a proxy"]
+    proxy = stack.resources["DbProxy"]["Properties"]
+
+    assert proxy["DefaultAuthScheme"] == "IAM_AUTH"
+    assert proxy["RequireTLS"] is True
+    assert "Auth" not in proxy
+    assert [actions(each) for each in allowed(stack, "DbProxyRole")] == [{"rds-db:connect"}]
+    assert database_users(stack, "DbProxyRole") == [AS_FUNCTIONS]
+    assert database_users(stack, "CreateLoanRole") == [AS_FUNCTIONS, "${ProxyId}/lending_functions"]
+    assert database_users(stack, "ImportRole") == ["${Database.DbiResourceId}/lending_importer"]
+
+
+def test_your_own_database_is_entered_by_its_secret(stacks: dict[str, Concrete]) -> None:
+    stack = stacks["own database"]
+
+    for role in ROLES:
+        variables = stack.resources[role.replace("Role", "Function")]["Properties"]["Environment"]["Variables"]
+        assert (variables["DB_IAM_USER"], variables.get("DB_ACCOUNTS", "")) == ("", "")
+        assert variables["DB_SECRET_ID"] in [each["Resource"] for each in allowed(stack, role)]
+        assert database_users(stack, role) == []
 
 
 @pytest.mark.parametrize("role", ["CheckEligibilityRole", "CreateLoanRole", "RefreshCacheRole"])

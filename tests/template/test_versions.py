@@ -84,11 +84,12 @@ def test_a_version_goes_when_another_has_come(name: str, stack: Concrete) -> Non
 
 @pytest.mark.parametrize("name", LIVE_FUNCTIONS)
 def test_a_version_follows_stores_that_are_replaced(name: str, stack: Concrete) -> None:
-    """A restored database has another address and another secret, which are in no parameter."""
+    """A restored database has another address, which is in no parameter."""
     used = stack.resources[name]["Properties"]["Environment"]["Variables"]
     fingerprint = stack.resources["Schema"]["Properties"]["Settings"]
 
     assert used["DB_HOST"] in fingerprint
+    assert used["DB_IAM_USER"] in fingerprint
     assert used["DB_SECRET_ID"] in fingerprint
     assert used["REDIS_HOST"] in fingerprint
 

@@ -11,7 +11,7 @@ from lending.config import InvalidSettingError, Settings
 REQUIRED = {"DB_HOST": "db.example", "DB_NAME": "lending", "DB_USER": "service"}
 
 OPTIONAL = (
-    *("DB_PORT", "DB_SECRET_ID", "DB_PASSWORD", "DB_TLS_CA", "DB_PROXY"),
+    *("DB_PORT", "DB_SECRET_ID", "DB_PASSWORD", "DB_TLS_CA", "DB_PROXY", "DB_IAM_USER"),
     *("REDIS_HOST", "REDIS_PORT", "REDIS_DB", "REDIS_TLS", "REDIS_SECRET_ID", "REDIS_IAM_USER", "REDIS_IAM_CACHE"),
     "REDIS_IAM_SERVERLESS",
     *("REDIS_TLS_CA", "REDIS_KEY_PREFIX", "DB_MARK", "SWEEP_SECONDS", "BUSINESS_TIMEZONE", "REQUIRED_SCOPE"),
@@ -23,6 +23,7 @@ def test_what_is_not_set_has_a_default() -> None:
         db_host="db.example",
         db_port=3306,
         db_name="lending",
+        db_iam_user=None,
         db_secret_id=None,
         db_user="service",
         db_password="",
@@ -87,12 +88,24 @@ def test_a_secret_takes_the_place_of_the_user(environ: dict[str, str]) -> None:
 
 
 def test_a_login_to_the_cache_by_iam_names_the_user_and_the_cache() -> None:
-    iam = {"REDIS_IAM_USER": "service", "REDIS_IAM_CACHE": "scores"}
+    iam = {"REDIS_IAM_USER": "service", "REDIS_IAM_CACHE": "scores", "REDIS_TLS": "true"}
     settings = Settings.from_env(REQUIRED | iam)
 
     assert (settings.redis_iam_user, settings.redis_iam_cache) == ("service", "scores")
-    with pytest.raises(InvalidSettingError, match="REDIS_IAM_CACHE is not set"):
-        Settings.from_env(REQUIRED | {"REDIS_IAM_USER": "service"})
+    assert not settings.redis_iam_serverless
+    assert Settings.from_env(REQUIRED | iam | {"REDIS_IAM_SERVERLESS": "true"}).redis_iam_serverless
+    for lacking, told in (("REDIS_IAM_CACHE", "REDIS_IAM_CACHE is not set"), ("REDIS_TLS", "REDIS_IAM_USER needs")):
+        with pytest.raises(InvalidSettingError, match=told):
+            Settings.from_env(REQUIRED | iam | {lacking: ""})
+
+
+def test_a_login_to_the_database_by_iam_takes_the_place_of_the_others_and_needs_verified_tls() -> None:
+    iam = {"DB_HOST": "h", "DB_NAME": "n", "DB_IAM_USER": "lending_functions", "DB_TLS_CA": "/opt/ca.pem"}
+
+    assert Settings.from_env(iam).db_iam_user == "lending_functions"
+    assert Settings.from_env(iam).db_user == ""
+    with pytest.raises(InvalidSettingError, match="DB_TLS_CA is not set"):
+        Settings.from_env(iam | {"DB_TLS_CA": ""})
 
 
 @pytest.mark.parametrize("unset", [{}, {"": ""}], ids=["absent", "empty"])

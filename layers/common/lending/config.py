@@ -26,6 +26,8 @@ class Settings:
     db_host: str
     db_port: int
     db_name: str
+    db_iam_user: str | None
+    """Account for a login by IAM; wins over the others. It needs db_tls_ca: its token goes out in clear text."""
     db_secret_id: str | None
     """Secrets Manager id of RDS's own JSON (username, password); wins over db_user and db_password."""
     db_user: str
@@ -69,21 +71,26 @@ class Settings:
         Raises:
             InvalidSettingError: A variable is missing or wrong; the message names it.
         """
+        db_iam_user = environ.get("DB_IAM_USER") or None
         db_secret_id = environ.get("DB_SECRET_ID") or None
         redis_iam_user = environ.get("REDIS_IAM_USER") or None
+        redis_tls = _boolean(environ, "REDIS_TLS")
+        if redis_iam_user and not redis_tls:
+            raise InvalidSettingError("REDIS_IAM_USER needs REDIS_TLS: a token is a password")
         return cls(
             db_host=_required(environ, "DB_HOST"),
             db_port=_integer(environ, "DB_PORT", "3306", 1, MAX_PORT),
             db_name=_required(environ, "DB_NAME"),
+            db_iam_user=db_iam_user,
             db_secret_id=db_secret_id,
-            db_user="" if db_secret_id else _required(environ, "DB_USER"),
+            db_user="" if db_iam_user or db_secret_id else _required(environ, "DB_USER"),
             db_password=environ.get("DB_PASSWORD", ""),
             db_proxy=_boolean(environ, "DB_PROXY"),
-            db_tls_ca=environ.get("DB_TLS_CA") or None,
+            db_tls_ca=_required(environ, "DB_TLS_CA") if db_iam_user else environ.get("DB_TLS_CA") or None,
             redis_host=environ.get("REDIS_HOST") or "localhost",
             redis_port=_integer(environ, "REDIS_PORT", "6379", 1, MAX_PORT),
             redis_db=_integer(environ, "REDIS_DB", "1", 0, MAX_REDIS_DB),
-            redis_tls=_boolean(environ, "REDIS_TLS"),
+            redis_tls=redis_tls,
             redis_tls_ca=environ.get("REDIS_TLS_CA") or None,
             redis_key_prefix=_word(environ, "REDIS_KEY_PREFIX", ""),
             redis_secret_id=environ.get("REDIS_SECRET_ID") or None,

@@ -63,7 +63,8 @@ class Patience:
     cache_refresh: float = 2
     """For the replies to hundreds of commands, where no request waits."""
     cache_login: float = 1
-    """For the cache's login from Secrets Manager."""
+    """For the cache's login from Secrets Manager, and for how long the cache may take to accept one: a request does not
+    wait for that, it leaves it to the next."""
     cache_login_retry: float = 60
     """Between two fetches of the cache's login, when the first one failed."""
     login_refetch: float = 1

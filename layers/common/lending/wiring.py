@@ -8,7 +8,7 @@ from datetime import date, datetime
 from functools import cache
 from typing import TYPE_CHECKING
 
-from lending.adapters.aws_iam_token import ElastiCacheIamLogin
+from lending.adapters.aws_iam import cache_iam_login
 from lending.adapters.aws_secrets import cache_login
 from lending.adapters.keyspace import Keyspace
 from lending.adapters.logins import LoginSource, database_login
@@ -74,7 +74,7 @@ def _redis_login() -> LoginSource | None:
     if given.redis_secret_id is not None:
         return cache_login(given.redis_secret_id, patience)
     if given.redis_iam_user is not None:
-        return ElastiCacheIamLogin(given.redis_iam_user, given.redis_iam_cache, serverless=given.redis_iam_serverless)
+        return cache_iam_login(given.redis_iam_user, given, patience)
     return None
 
 

@@ -49,7 +49,11 @@ class GivenLogin(LoginSource):
 
 
 def database_login(settings: Settings, patience: Patience) -> LoginSource:
-    """Return where the database's user and password come from: a secret, or for local use the settings."""
+    """Return where the database's user and password come from: IAM, a secret, or for local use the settings."""
+    if settings.db_iam_user is not None:
+        from lending.adapters.aws_iam import database_iam_login
+
+        return database_iam_login(settings.db_iam_user, settings, patience)
     if settings.db_secret_id is None:
         return GivenLogin(settings.db_user, settings.db_password)
     from lending.adapters.aws_secrets import SecretsManagerLogin

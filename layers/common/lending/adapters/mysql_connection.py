@@ -48,14 +48,32 @@ def login_options(settings: Settings, login: Login) -> dict[str, Any]:
     """Return what the driver is told of where the database is, who enters, and how the server is verified."""
     # ssl_ca alone would encrypt but verify nothing.
     tls = {"ssl_ca": settings.db_tls_ca, "ssl_verify_cert": True, "ssl_verify_identity": True}
+    # By itself the driver would send a password in clear text to any server that asks for it so.
+    unverified = {"auth_plugin_map": {b"mysql_clear_password": _Refused}}
     return {
         "host": settings.db_host,
         "port": settings.db_port,
         "user": login.user,
         "password": login.password.encode(),  # the driver would encode text as Latin-1
         "database": settings.db_name,
-        **(tls if settings.db_tls_ca else {}),
+        **(tls if settings.db_tls_ca else unverified),
     }
+
+
+class _Refused:
+    """Instead of the driver's own plug-in."""
+
+    def __init__(self, connection: object) -> None:
+        pass
+
+    def authenticate(self, _packet: object) -> None:
+        """Refuse to send the password.
+
+        Raises:
+            pymysql.OperationalError: Always.
+        """
+        message = "The server asks for the password in clear text, which only a server verified by DB_TLS_CA gets."
+        raise pymysql.OperationalError(CR.CR_AUTH_PLUGIN_ERR, message)
 
 
 class Transaction:

@@ -100,6 +100,11 @@ class RedisConnection:
         self._names = NameResolver(self.host, self.port)
         self._connection: redis.Connection | None = None
         self._handshaking: ssl.SSLSocket | None = None
+        self._owed = 0
+        """Replies to what was sent on the connection that nobody has read yet."""
+        self._login_owed = False
+        """Whether the login's is among them."""
+        self._opened_at = clock.LONG_AGO
         self._used_at = clock.LONG_AGO
         self.breaker = Breaker(patience.breaker_open)
         """Whoever can do without a reply asks it first; the connection itself lets everything through."""
@@ -175,7 +180,8 @@ class RedisConnection:
 
     def away(self, exc: Exception) -> CacheAwayError:
         """Drop the connection after a failure, log it, and return what to raise."""
-        self._drop()  # whatever is still under way on it, or a demoted primary at its other end
+        if not (isinstance(exc, RedisTimeoutError) and self._is_logging_in()):
+            self._drop()  # whatever is still under way on it, or a demoted primary at its other end
         self.breaker.failed()
         if isinstance(exc, ReadOnlyError):
             self._names.forget()
@@ -196,17 +202,21 @@ class RedisConnection:
             self.close()
             return self._exchange(commands, waiting)
 
-    def _exchange(self, commands: Sequence[Command], waiting: _Waiting) -> list[Any]:
-        connection = self._connection
-        if connection is None:
-            return self._first_exchange(commands, waiting)
-        connection.send_packed_command(connection.pack_commands(commands))
-        return [_reply(connection, waiting) for _ in commands]
+    def _is_logging_in(self) -> bool:
+        """Return whether the login may yet be accepted: IAM's may take longer than anybody waits for a reply.
 
-    def _first_exchange(self, commands: Sequence[Command], waiting: _Waiting) -> list[Any]:
-        login = self._login.current() if self._login else None
+        Whoever comes next goes on waiting for it. On another connection it would begin anew, and never end.
+        """
+        return self._login_owed and clock.seconds_since(self._opened_at) < self._patience.cache_login
+
+    def _exchange(self, commands: Sequence[Command], waiting: _Waiting) -> list[Any]:
         try:
-            return self._exchange_as(login, commands, waiting)
+            if self._connection is None:
+                return self._exchange_as(self._login.current() if self._login else None, commands, waiting)
+            if self._owed and self._want_selected(commands):
+                self._replies(self._connection, 0, waiting)
+            self._send(self._connection, commands)
+            return self._replies(self._connection, len(commands), waiting)
         except AuthenticationError:
             if self._login is None:
                 raise
@@ -219,14 +229,34 @@ class RedisConnection:
         if self._settings.redis_db != 0:
             prelude.append(("SELECT", self._settings.redis_db))
         connection = self._connection = self._connect(waiting)
-        if self._settings.redis_db != 0 and any(command[0] != "EVAL" for command in commands):
-            # Another database would carry them out: they wait until this one is known to be selected.
-            connection.send_packed_command(connection.pack_commands(prelude))
-            for _ in prelude:
-                _reply(connection, waiting)
-            return self._exchange(commands, waiting)
-        connection.send_packed_command(connection.pack_commands([*prelude, *commands]))
-        return [_reply(connection, waiting) for _ in [*prelude, *commands]][len(prelude) :]
+        self._owed, self._login_owed = 0, login is not None
+        self._opened_at = self._used_at = clock.now()
+        if self._want_selected(commands):
+            self._send(connection, prelude)
+            self._replies(connection, 0, waiting)
+            self._send(connection, commands)
+        else:
+            self._send(connection, [*prelude, *commands])
+        return self._replies(connection, len(commands), waiting)
+
+    def _want_selected(self, commands: Sequence[Command]) -> bool:
+        """Return whether another database would carry them out: they wait until this one is known to be selected."""
+        return self._settings.redis_db != 0 and any(command[0] != "EVAL" for command in commands)
+
+    def _send(self, connection: redis.Connection, commands: Sequence[Command]) -> None:
+        self._owed += len(commands)
+        connection.send_packed_command(connection.pack_commands(commands))
+
+    def _replies(self, connection: redis.Connection, count: int, waiting: _Waiting) -> list[Any]:
+        """Return the replies to what was sent last, once those to what was sent before have come."""
+        replies: list[Any] = []
+        while self._owed:
+            reply = _reply(connection, waiting)
+            self._login_owed = False  # it came first
+            self._owed -= 1
+            if self._owed < count:
+                replies.append(reply)
+        return replies
 
     def _connect(self, waiting: _Waiting) -> redis.Connection:
         connection = _OnSocket(  # type: ignore[no-untyped-call]  # redis-py's own lack
@@ -323,7 +353,7 @@ def _root(exc: BaseException) -> BaseException:
 
 def _reply(connection: redis.Connection, waiting: _Waiting) -> Any:
     try:
-        return connection.read_response(timeout=waiting.for_reply())
+        return connection.read_response(timeout=waiting.for_reply(), disconnect_on_error=False)
     except AskError as exc:
         return exc
     except ResponseError as exc:
