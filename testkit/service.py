@@ -90,3 +90,9 @@ def _number(value: object) -> float:
     if isinstance(value, Decimal):
         return float(value)
     raise TypeError(value)
+
+
+def statements() -> int:
+    """Return how many statements the service's connection has sent, including this one."""
+    ((_, count),) = wiring.database().query("SHOW SESSION STATUS LIKE 'Questions'", {})
+    return int(count)

@@ -10,7 +10,7 @@ import redis
 from lending import wiring
 from testkit.database import Database
 from testkit.fakes import POLICY, Customer, a_loan
-from testkit.service import Service
+from testkit.service import Service, statements
 
 ASHA = Customer(monthly_salary=Decimal(90000), approved_limit=Decimal(3000000))
 
@@ -20,12 +20,6 @@ def asha(database: Database) -> int:
     """A customer with three repaid loans."""
     database.add_customer(1001, ASHA, [a_loan()] * 3)
     return 1001
-
-
-def statements() -> int:
-    """Return how many statements the service's connection has sent, including this one."""
-    ((_, count),) = wiring.database().query("SHOW SESSION STATUS LIKE 'Questions'", {})
-    return int(count)
 
 
 def test_credit_score_caching(service: Service, redis_client: redis.Redis, asha: int) -> None:
