@@ -1,6 +1,6 @@
 """Measures what the service costs, and compares it with minimal handlers (floors).
 
-    python -m benchmarks [warm|cold|logins|emulator|scale|policies|outside|faults|load|pages|all]  measure and print
+    python -m benchmarks [SECTION|all]  measure and print; --help names the sections
     python -m benchmarks report        write the last results into README.md and its plots
 
 Each section runs in its own process and on its own servers. Its result is kept in .local/bench.

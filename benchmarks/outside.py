@@ -81,6 +81,10 @@ def measure_section(stores: Stores, options: Options) -> Findings:
                 f"seconds until {size:,} are fresh", fresh, PROMISED_SECONDS + size / PROMISED_ROWS_PER_SECOND
             )
             for size, _, fresh in times
+        ]
+        + [
+            Target.of_count(f"sweep, us a row, {part}", 1_000_000 / float(backlog.rows[0][column] or 1), 50)
+            for column, part in ((2, "first tenth"), (3, "last tenth"))
         ],
         remarks=["Nothing was pinned to a core, and the machine was not watched in between."],
     )

@@ -3,13 +3,14 @@
 import sys
 from pathlib import Path
 
-from benchmarks.plots import PLOTS, draw_plots
+from benchmarks.plots import LINES, PLOTS, draw_plots
 from benchmarks.results import path_of, read, to_markdown
 
 README = Path(__file__).with_name("README.md")
 
 SECTIONS = {
     "warm": "Warm: calls in one process",
+    "network": "Network: calls by the delay of each round trip",
     "cold": "Cold: from the start of a process to its first answer",
     "logins": "Logins: a cold start with a login by IAM, against the same without",
     "emulator": "Emulator: through AWS's runtime over HTTP",
@@ -42,5 +43,6 @@ def write_report(readme: Path = README) -> int:
 
 
 def _section(name: str) -> str:
-    plot = [f"![{PLOTS[name]}]({name}.svg)"] if name in PLOTS else []
+    title = (PLOTS | LINES).get(name)
+    plot = [f"![{title}]({name}.svg)"] if title else []
     return "\n\n".join([f"### {SECTIONS[name]}", *plot, to_markdown(read(name))])

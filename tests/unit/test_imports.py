@@ -11,7 +11,10 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 # Powertools imports `botocore`, 1 ms, to put its name into user agents; botocore.session is what costs.
-HEAVY = ("boto3", "botocore.session", "pymysql", "pydantic", "aws_xray_sdk")
+HEAVY = (
+    *("boto3", "botocore.session", "pymysql", "pydantic", "aws_xray_sdk"),
+    *("redis.asyncio", "redis.client", "redis.cluster", "redis.commands", "zipfile"),
+)
 
 PRELUDE = f"""
 import json, sys
@@ -80,7 +83,11 @@ BY_SECRET, BY_USER = {"DB_SECRET_ID": "secret"}, {"DB_USER": "nobody"}
 @pytest.mark.parametrize("name", ["check_eligibility", "create_loan"])
 @pytest.mark.parametrize(
     ("environment", "loaded"),
-    [(BY_USER, ["pymysql"]), (BY_SECRET, ["boto3", "botocore.session", "pymysql"]), ({"DB_PORT": "none"}, [])],
+    [
+        (BY_USER, ["pymysql"]),
+        (BY_SECRET, ["boto3", "botocore.session", "pymysql", "zipfile"]),
+        ({"DB_PORT": "none"}, []),
+    ],
     ids=["a login without a secret", "a secret", "settings that are wrong"],
 )
 def test_a_snapshot_has_what_every_restore_would_import_and_no_connection(
@@ -97,5 +104,5 @@ def test_a_snapshot_has_what_every_restore_would_import_and_no_connection(
 def test_the_probe_sees_what_it_looks_for() -> None:
     seen = run(PRELUDE + "import boto3, pymysql, socket\nsocket.socket().close()\ntell()")
 
-    assert seen["heavy"] == ["boto3", "botocore.session", "pymysql"]
+    assert seen["heavy"] == ["boto3", "botocore.session", "pymysql", "zipfile"]
     assert seen["sockets"]

@@ -6,7 +6,10 @@ sets what is logged.
 
 import json
 import os
+import sys
+import time
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
@@ -31,17 +34,31 @@ def write_metrics(
 ) -> None:
     """Write one line of metrics in CloudWatch's embedded metric format.
 
-    Handing all of them to Powertools' serializer at once takes half as long as adding them one by one and flushing.
-
     Args:
         measured: Unit and value of each metric, by its name.
         metadata: What tells this line apart when it is read as a log.
         server_error: Whether a request was answered with 5xx, where the line is a request's.
     """
-    metric_set = {name: {"Unit": unit, "Value": [value]} for name, (unit, value) in measured.items()}
-    line: Any = _metrics.serialize_metric_set(metric_set, metadata=dict(metadata))
-    if server_error is not None:
+    request = server_error is not None
+    before, after = _head(tuple((name, unit) for name, (unit, _) in measured.items()), by_version=request)
+    values: dict[str, object] = {name: [value] for name, (_, value) in measured.items()}
+    if request:
+        values |= {"ServerErrors": [int(bool(server_error))], "version": _version}
+    # The whole line in one write: print() would make two of it.
+    sys.stdout.write(f"{before}{int(time.time() * 1000)}{after},{_encode({**values, **metadata})[1:]}\n")
+
+
+@cache
+def _head(units: tuple[tuple[str, str], ...], *, by_version: bool) -> tuple[str, str]:
+    """Return what stands before and behind the time in each line of these metrics.
+
+    Powertools makes it, once: it takes as long as all the rest of the line.
+    """
+    metric_set = {name: {"Unit": unit, "Value": [0.0]} for name, unit in units}
+    line: dict[str, Any] = dict(_metrics.serialize_metric_set(metric_set))
+    for name in metric_set:
+        del line[name]
+    if by_version:
         line["_aws"]["CloudWatchMetrics"].append(_BY_VERSION)
-        line["ServerErrors"] = [int(server_error)]
-        line["version"] = _version
-    print(_encode(line))
+    before, after = _encode(line).split(f"{line['_aws']['Timestamp']}")
+    return before, after.removesuffix("}")

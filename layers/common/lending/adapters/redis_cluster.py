@@ -8,6 +8,9 @@ from binascii import crc_hqx
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+import lending.adapters.redis_package  # noqa: F401 - before redis, whose initialiser it leaves out
+
+# isort: split
 from redis.exceptions import AskError, MovedError
 from typing_extensions import override
 

@@ -10,7 +10,10 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
-import redis
+import lending.adapters.redis_package  # noqa: F401 - before redis, whose initialiser it leaves out
+
+# isort: split
+from redis.connection import Connection
 from redis.exceptions import (
     AskError,
     AuthenticationError,
@@ -98,7 +101,7 @@ class RedisConnection:
         self._patience = patience
         self.host, self.port = settings.redis_host, settings.redis_port
         self._names = NameResolver(self.host, self.port)
-        self._connection: redis.Connection | None = None
+        self._connection: Connection | None = None
         self._handshaking: ssl.SSLSocket | None = None
         self._owed = 0
         """Replies to what was sent on the connection that nobody has read yet."""
@@ -243,11 +246,11 @@ class RedisConnection:
         """Return whether another database would carry them out: they wait until this one is known to be selected."""
         return self._settings.redis_db != 0 and any(command[0] != "EVAL" for command in commands)
 
-    def _send(self, connection: redis.Connection, commands: Sequence[Command]) -> None:
+    def _send(self, connection: Connection, commands: Sequence[Command]) -> None:
         self._owed += len(commands)
         connection.send_packed_command(connection.pack_commands(commands))
 
-    def _replies(self, connection: redis.Connection, count: int, waiting: _Waiting) -> list[Any]:
+    def _replies(self, connection: Connection, count: int, waiting: _Waiting) -> list[Any]:
         """Return the replies to what was sent last, once those to what was sent before have come."""
         replies: list[Any] = []
         while self._owed:
@@ -258,7 +261,7 @@ class RedisConnection:
                 replies.append(reply)
         return replies
 
-    def _connect(self, waiting: _Waiting) -> redis.Connection:
+    def _connect(self, waiting: _Waiting) -> Connection:
         connection = _OnSocket(  # type: ignore[no-untyped-call]  # redis-py's own lack
             host=self._settings.redis_host,
             port=self._settings.redis_port,
@@ -317,7 +320,7 @@ class RedisConnection:
         return context
 
 
-class _OnSocket(redis.Connection):
+class _OnSocket(Connection):
     """A connection on a socket that is there already."""
 
     connected: socket.socket
@@ -351,7 +354,7 @@ def _root(exc: BaseException) -> BaseException:
     return exc if cause is None else _root(cause)
 
 
-def _reply(connection: redis.Connection, waiting: _Waiting) -> Any:
+def _reply(connection: Connection, waiting: _Waiting) -> Any:
     try:
         return connection.read_response(timeout=waiting.for_reply(), disconnect_on_error=False)
     except AskError as exc:
