@@ -37,8 +37,8 @@ SWEPT_PER_SECOND = 20_000
 
 NODES = {"cache.t4g.small": 1.37, "cache.m7g.large": 6.38, "cache.r7g.large": 13.07, "cache.r7g.2xlarge": 52.82}
 """GiB. Source: ElastiCache's pricing page. A node's engine uses one core."""
-WRITERS = {"db.t4g.small": 2, "db.r7g.large": 2, "db.r7g.xlarge": 4, "db.r7g.4xlarge": 16, "db.r7g.16xlarge": 64}
-"""vCPUs. Source: RDS's page of instance types."""
+WRITERS = {"db.t4g.small": 0.8, "db.r7g.large": 2, "db.r7g.xlarge": 4, "db.r7g.4xlarge": 16, "db.r7g.16xlarge": 64}
+"""vCPUs; of the burstable one, what it may use all day. Source: RDS's page of instance types."""
 LARGEST_NODE = "cache.r7g.2xlarge"
 """A larger one would take longer to copy to its replica than to be filled again from the database."""
 GIB = 2**30

@@ -159,9 +159,9 @@ def _lines(customer_id: int, what_if: WhatIf, host: str) -> dict[str, str]:
     """Return what shows the same in a shell, by its program."""
     settings = wiring.settings()
     redis = ["redis-cli", "-h", settings.redis_host, "-p", str(settings.redis_port)]
-    if settings.redis_db:
-        redis += ["-n", str(settings.redis_db)]
-    asked = ASKED if what_if.errors else {name: text.strip() for name, text in what_if.asked.items()}
+    # Without a database number it may be a cluster, whose moves -c follows.
+    redis += ["-n", str(settings.redis_db)] if settings.redis_db else ["-c"]
+    asked = ASKED if what_if.errors else {name: f"{Decimal(text.strip()):f}" for name, text in what_if.asked.items()}
     body = ", ".join(f'"{name}": {text}' for name, text in {"customer_id": str(customer_id), **asked}.items())
     return {
         "redis-cli": shlex.join([*redis, "GET", wiring.keyspace().entry(customer_id)]),

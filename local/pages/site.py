@@ -2,7 +2,7 @@
 
 import mimetypes
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from threading import Event, Lock
 from urllib.parse import parse_qsl, urlsplit
@@ -36,13 +36,15 @@ class Site:
 
         Another name would be another site's, which has it lead here to read what lies here.
         """
-        if urlsplit(f"//{host}").hostname not in HOSTS:
+        if _name_in(host) not in HOSTS:
             return Page(b"Ask for these pages at 127.0.0.1 or localhost.", "text/plain", 421)
         path, _, query = target.partition("?")
         if path == "/cache" and (made := self._cache.made()):
             return made
-        with self._lock:
-            found = self._at(path, dict(parse_qsl(query)), host)
+        found = self._still(path)
+        if found is None:
+            with self._lock:
+                found = self._at(path, dict(parse_qsl(query, keep_blank_values=True)), host)
         return found or Page(rendered("missing", root="/", path=path), status=404)
 
     def keep_fresh(self, ended: Event) -> None:
@@ -53,19 +55,30 @@ class Site:
                     self._cache.look()
 
     def _at(self, path: str, query: Mapping[str, str], host: str) -> Page | None:
-        pages: dict[str, Callable[[], Page]] = {
-            "/": self._home.page,
-            "/cache": self._cache.look,
-            "/docs": lambda: Page(contract.docs_page(), inline_styles=True),
-            "/openapi.json": lambda: Page(contract.contract_here(), "application/json"),
-        }
-        if path in pages:
-            return pages[path]()
+        """Return a page that asks the stores."""
+        if path in {"/", "/cache"}:
+            return self._home.page() if path == "/" else self._cache.look()
         # The form on the first page names the customer in its query.
         if found := CUSTOMER.fullmatch(f"{path}/{query.get('id', '').strip()}" if path == "/customers" else path):
             return customer_page(int(found[1]), query, host, self._tally)
+        return None
+
+    @staticmethod
+    def _still(path: str) -> Page | None:
+        """Return a page that asks no store, and so waits for none."""
+        if path == "/docs":
+            return Page(contract.docs_page(), inline_styles=True)
+        if path == "/openapi.json":
+            return Page(contract.contract_here(), "application/json")
         if path == "/problems" or path.startswith("/problems/"):
             html = contract.problem_pages().get(path[len("/problems/") :])
             return None if html is None else Page(html)
         asset = ASSETS.get(path.removeprefix("/assets/"))
         return None if asset is None else Page(asset.read_bytes(), mimetypes.guess_type(asset.name)[0] or "")
+
+
+def _name_in(host: str) -> str | None:
+    try:
+        return urlsplit(f"//{host}").hostname
+    except ValueError:
+        return None

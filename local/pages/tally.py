@@ -139,7 +139,8 @@ class Tally:
         milliseconds = max(line["Latency"][0], 0.001)
         for kind in kinds:
             bucket.latencies[kind][round(math.log(milliseconds) / WIDTH_OF_A_BIN)] += 1
-        if "approved" in line:
+        is_replay = lends and not {"LoanApproved", "LoanDeclined"} & line.keys()
+        if "approved" in line and not is_replay:
             self._note_decision(line, bucket, at, lends=lends)
 
     def _note_decision(self, line: Line, bucket: Bucket, at: float, *, lends: bool) -> None:

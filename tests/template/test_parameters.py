@@ -21,6 +21,20 @@ def test_what_cannot_work_is_refused_in_words(complaint: str, templates: Templat
     assert said.startswith(complaint)
 
 
+def functions_in(value: object) -> set[str]:
+    if isinstance(value, dict):
+        own = {name for name in value if name.startswith("Fn::")}
+        return own.union(*map(functions_in, value.values()))
+    return set().union(*map(functions_in, value)) if isinstance(value, list) else set()
+
+
+def test_rules_use_the_functions_that_cloudformation_allows_in_them() -> None:
+    """Source: CloudFormation's user guide, "Rule functions". With another one the template is refused as a whole."""
+    used = functions_in(template()["Rules"])
+
+    assert used <= {"Fn::And", "Fn::Contains", "Fn::Equals", "Fn::Not", "Fn::Or"}
+
+
 def test_every_parameter_and_output_is_described() -> None:
     described = template()["Parameters"] | template()["Outputs"]
 

@@ -106,6 +106,13 @@ def test_the_live_alias_is_the_newest_version(name: str, stack: Concrete) -> Non
     assert alias["FunctionVersion"] == {"Fn::GetAtt": [version_of(stack, name)[0], "Version"]}
 
 
+def test_each_alarm_of_a_deployment_has_a_name_in_every_stack(stack: Concrete) -> None:
+    """CodeDeploy refuses one without, which a condition inside SAM's Alarms would make."""
+    for group in stack.of_type("AWS::CodeDeploy::DeploymentGroup").values():
+        for alarm in group["AlarmConfiguration"].get("Alarms", []):
+            assert alarm["Name"]["Ref"] in stack.resources
+
+
 @pytest.mark.parametrize("name", API_FUNCTIONS)
 def test_alarms_of_the_api_roll_an_alias_back(name: str, stacks: dict[str, Concrete]) -> None:
     """The handlers answer 500 instead of crashing, so Lambda's own errors would not show a bad version."""
