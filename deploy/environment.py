@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from deploy.outputs import outputs_of
+
 WANTED = ("AWS_DEFAULT_REGION", "BUSINESS_TIMEZONE", "DB_", "REDIS_")
 LAYER, CHECKOUT = "/opt/", "layers/common/"
 
@@ -31,8 +33,7 @@ def main() -> None:
     stack = parser.parse_args().stack
     session = boto3.Session()
     try:
-        [found] = session.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
-        outputs = {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", [])}
+        outputs = outputs_of(session, stack)
         function = session.client("lambda").get_function_configuration(FunctionName=outputs["ImportFunction"])
     except (BotoCoreError, ClientError, KeyError) as exc:
         sys.exit(f"environment: {stack} does not tell: {exc}")

@@ -87,7 +87,7 @@ class Account:
             f"It cannot be updated. Delete it first: sam delete --stack-name {name}",
         )
         if status is not None and status.endswith("_IN_PROGRESS"):
-            yield Finding(False, f"The stack {name} is being changed.", "Wait until it is done.")  # noqa: FBT003
+            yield Finding(fit=False, what=f"The stack {name} is being changed.", to_do="Wait until it is done.")
         if status is None:
             yield from self._names_taken(name)
 
@@ -138,7 +138,7 @@ class Account:
                 raise
             return  # an account from before there were plans, or one of an organization
         if plan != "FREE":
-            yield Finding(True, f"The account's plan is {plan}.")  # noqa: FBT003
+            yield Finding(fit=True, what=f"The account's plan is {plan}.")
             return
         kind = self.stage["DbInstanceClass"]
         fit = not self.stage.is_prod and (bool(self.stage["DbHost"]) or kind in FREE_PLAN_CLASSES)
@@ -171,9 +171,11 @@ class Account:
             except ClientError as exc:
                 if exc.response["Error"]["Code"] not in GONE:
                     raise
-                yield Finding(True, f"The name of the {what} is free.")  # noqa: FBT003
+                yield Finding(fit=True, what=f"The name of the {what} is free.")
             else:
-                yield Finding(False, f"There is a {what} already.", "Delete it, or name the stack otherwise.")  # noqa: FBT003
+                yield Finding(
+                    fit=False, what=f"There is a {what} already.", to_do="Delete it, or name the stack otherwise."
+                )
 
 
 def findings(account: Account) -> Iterator[Finding]:
@@ -186,7 +188,7 @@ def findings(account: Account) -> Iterator[Finding]:
             yield from look()
         except (BotoCoreError, ClientError) as exc:
             to_do = "Allow it, or check it in the console."
-            yield Finding(False, f"{look.__name__}: {type(exc).__name__}: {exc}", to_do)  # noqa: FBT003
+            yield Finding(fit=False, what=f"{look.__name__}: {type(exc).__name__}: {exc}", to_do=to_do)
 
 
 def main() -> None:

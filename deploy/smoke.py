@@ -18,6 +18,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.exceptions import BotoCoreError, ClientError
 
+from deploy.outputs import outputs_of
 from functions.probe.app import NOT_FOUND, OPERATIONS, Operation
 
 TIMEOUT_SECONDS = 30
@@ -56,8 +57,7 @@ def main() -> None:
     stack = parser.parse_args().stack
     session = boto3.Session()
     try:
-        [found] = session.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
-        outputs = {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", [])}
+        outputs = outputs_of(session, stack)
         wrong = list(faults(outputs["ApiUrl"], session, os.environ.get("TOKEN")))
     except (BotoCoreError, ClientError, KeyError, OSError) as exc:
         sys.exit(f"smoke: {stack}: {exc}")
