@@ -102,9 +102,11 @@ def decided_again(record: Mapping[str, Any], policy: Policy) -> dict[str, object
         None if highest_rate is None else Decimal(highest_rate),
     )
     profile = assess(credit_record, today, policy)
-    return decision_record(
+    members = decision_record(
         application, decide(application, profile), profile, principal=record["principal"], today=today
     )
+    again: dict[str, object] = json.loads(f"{{{members}}}")
+    return again
 
 
 def _text(value: object) -> str:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from lending import wiring
-from lending.observability import COUNT, SECONDS, logger, write_metrics
+from lending.observability import logger, write_metrics
 from lending.use_cases.refresh_cache import CacheRefresh, RefreshReport
 
 
@@ -42,12 +42,12 @@ def lambda_handler(_event: object, context: Any) -> dict[str, int]:
 
 
 def _count(report: RefreshReport) -> None:
-    measured: dict[str, tuple[str, float]] = {
-        "InvalidationsSwept": (COUNT, report.swept),
-        "ScoresWarmed": (COUNT, report.warmed),
-        "ScoresInspected": (COUNT, report.inspected),
-        "CacheMismatch": (COUNT, len(report.mismatches)),
+    measured: dict[str, float] = {
+        "InvalidationsSwept": report.swept,
+        "ScoresWarmed": report.warmed,
+        "ScoresInspected": report.inspected,
+        "CacheMismatch": len(report.mismatches),
     }
     if report.oldest_seconds is not None:
-        measured["OldestInvalidationSeconds"] = (SECONDS, report.oldest_seconds)
-    write_metrics(measured, {"failures": len(report.failures)})
+        measured["OldestInvalidationSeconds"] = report.oldest_seconds
+    write_metrics(measured, f'"failures":{len(report.failures)}')

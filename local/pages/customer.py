@@ -11,7 +11,6 @@ from markupsafe import Markup
 from lending import wiring
 from lending.adapters.score_document import from_document
 from lending.domain.eligibility import Decision, decide
-from lending.domain.installment import room_for_installments
 from lending.domain.loans import LoanApplication
 from lending.domain.pricing import PricingSlab, slab_for
 from lending.domain.scoring import CreditProfile
@@ -88,8 +87,7 @@ def customer_page(customer_id: int, query: Mapping[str, str], host: str, tally: 
 def _explained(profile: CreditProfile) -> dict[str, object]:
     policy = profile.policy
     parts = list(zip(profile.components._fields, profile.components, policy.weights, strict=True))
-    room = room_for_installments(profile.monthly_salary, policy.salary_share_pct, profile.current_installments)
-    share = profile.current_installments + room
+    share = profile.current_installments + profile.room_for_installments
     said = ", ".join(f"{name} {points} of {possible}" for name, points, possible in parts)
     return {
         "parts": parts,

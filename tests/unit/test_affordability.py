@@ -9,14 +9,18 @@ from hypothesis import strategies as st
 from lending.domain import installment
 from lending.domain.installment import (
     CENT,
-    MAX_LOAN_AMOUNT,
+    MAX_LOAN_CENTS,
     MAX_TENURE,
     annuity,
     highest_loan_amount,
+    in_cents,
+    in_units,
     monthly_installment,
-    room_for_installments,
+    monthly_rate,
     shortest_tenure,
 )
+
+MAX_LOAN_AMOUNT = in_units(MAX_LOAN_CENTS)
 
 rooms = st.one_of(
     st.decimals(min_value=Decimal("-0.05"), max_value=Decimal("0.50"), places=2),
@@ -44,7 +48,8 @@ def approved(room: Decimal, amount: Decimal, asked: Decimal, floor: Decimal, ten
 def test_the_highest_amount_is_approved_and_a_cent_more_is_not(
     room: Decimal, asked: Decimal, floor: Decimal, tenure: int, other: Decimal
 ) -> None:
-    highest = highest_loan_amount(room, annuity(max(asked, floor), tenure), asked, tenure)
+    per_unit = annuity(monthly_rate(max(asked, floor)), tenure)
+    highest = in_units(highest_loan_amount(in_cents(room), per_unit, asked, tenure))
 
     if highest > 0:
         assert approved(room, highest, asked, floor, tenure)
@@ -57,7 +62,7 @@ def test_the_highest_amount_is_approved_and_a_cent_more_is_not(
 def test_the_shortest_tenure_is_approved_and_a_month_less_is_not(
     room: Decimal, amount: Decimal, asked: Decimal, floor: Decimal, other: int
 ) -> None:
-    shortest = shortest_tenure(room, amount, max(asked, floor), asked)
+    shortest = shortest_tenure(in_cents(room), in_cents(amount), monthly_rate(max(asked, floor)), asked)
 
     if shortest is None:
         assert not approved(room, amount, asked, floor, other)
@@ -65,12 +70,6 @@ def test_the_shortest_tenure_is_approved_and_a_month_less_is_not(
         assert approved(room, amount, asked, floor, shortest)
         assert not approved(room, amount, asked, floor, shortest - 1)
         assert not approved(room, amount, asked, floor, min(other, shortest - 1))
-
-
-def test_a_share_of_the_salary_is_rounded_down_to_the_cent() -> None:
-    assert room_for_installments(Decimal("100.01"), Decimal(50), Decimal("20.00")) == Decimal("30.00")
-    assert room_for_installments(Decimal("100.00"), Decimal(50), Decimal("60.01")) == Decimal("-10.01")
-    assert room_for_installments(Decimal("100.01"), Decimal("33.33"), Decimal(0)) == Decimal("33.33")
 
 
 @pytest.mark.parametrize("about", [1, 2, 11, 12, 13, 20, MAX_TENURE])
@@ -92,9 +91,9 @@ def test_a_wrong_estimate_is_put_right(
     monkeypatch.setattr(installment, "_about", lambda *_: about)
     rate = Decimal(asked_rate_pct)
 
-    assert shortest_tenure(Decimal(room), Decimal(100000), rate, rate) == shortest
+    assert shortest_tenure(in_cents(Decimal(room)), 10_000_000, monthly_rate(rate), rate) == shortest
 
 
 def test_a_tenure_over_which_the_asked_rate_would_cost_nothing_is_not_offered() -> None:
     """It fits from 342 months on; at the asked rate of 0 % the installment would round to 0.00."""
-    assert shortest_tenure(Decimal("0.01"), Decimal("1.45"), Decimal(12), Decimal(0)) is None
+    assert shortest_tenure(1, 145, monthly_rate(Decimal(12)), Decimal(0)) is None

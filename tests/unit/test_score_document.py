@@ -170,8 +170,13 @@ def test_a_document_that_lacks_a_component_is_a_miss(name: str) -> None:
 def test_a_huge_document_is_a_miss_without_being_parsed() -> None:
     padding = b" " * (MAX_LENGTH - len(DOCUMENT))
 
-    assert from_document(DOCUMENT + padding, 1001, TODAY, POLICY, MARK) == PROFILE
-    assert from_document(DOCUMENT + padding + b" ", 1001, TODAY, POLICY, MARK) is None
+    assert from_document(DOCUMENT.replace(b"{", b"{" + padding, 1), 1001, TODAY, POLICY, MARK) == PROFILE
+    assert from_document(DOCUMENT.replace(b"{", b"{ " + padding, 1), 1001, TODAY, POLICY, MARK) is None
+
+
+@pytest.mark.parametrize("more", [b" ", b"}", b"{}"])
+def test_a_document_with_something_behind_it_is_a_miss(more: bytes) -> None:
+    assert from_document(DOCUMENT + more, 1001, TODAY, POLICY, MARK) is None
 
 
 @pytest.mark.parametrize(

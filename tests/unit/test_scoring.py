@@ -158,3 +158,21 @@ def test_a_score_is_measured_by_its_policy() -> None:
 
     assert [str(points) for points in profile.components] == ["20.00", "15.00", "10.00", "13.33"]
     assert profile.credit_score == 58
+
+
+@pytest.mark.parametrize(
+    ("monthly_salary", "share_pct", "current_installments", "room"),
+    [
+        ("100.01", "50", "20.00", "30.00"),
+        ("100.00", "50", "60.01", "-10.01"),
+        ("100.01", "33.33", "0", "33.33"),
+    ],
+)
+def test_the_room_for_installments_is_rounded_down_to_the_cent(
+    monthly_salary: str, share_pct: str, current_installments: str, room: str
+) -> None:
+    record = a_record(monthly_salary=Decimal(monthly_salary), current_installments=Decimal(current_installments))
+
+    profile = assess(record, TODAY, POLICY._replace(salary_share_pct=Decimal(share_pct)))
+
+    assert profile.room_for_installments == Decimal(room)

@@ -1,12 +1,13 @@
 """What all operations of the API share: the shape of a handler, errors as answers, one line of metrics a request."""
 
+import json
 import time
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
 from lending.caller import Event
-from lending.observability import COUNT, MILLISECONDS, logger, write_metrics
+from lending.observability import logger, write_metrics
 from lending.ports import BypassReason
 from lending.responses import SERVER_ERROR, Response, cache_status, render_error
 from lending.use_cases.cache_use import CacheOutcome, CacheUse
@@ -31,34 +32,35 @@ class Call:
         """Tells how long the function may still run."""
         self.cache_use = CacheUse()
         self._started_at = time.perf_counter()
-        self._record: dict[str, object] = {}
+        self._record = ""
         self._counted: list[str] = []
 
     def count(self, metric: str) -> None:
         """Count the request under a metric."""
         self._counted.append(metric)
 
-    def note(self, record: dict[str, object]) -> None:
+    def note(self, record: str) -> None:
         """Take down the record of what was decided."""
         self._record = record
 
     def write_metrics(self, status: int) -> None:
         """Write the request's one line of metrics (CloudWatch EMF), with what tells it apart as metadata."""
-        if self.cache_use.outcome in METRIC_OF:
-            self.count(METRIC_OF[self.cache_use.outcome])
+        outcome = self.cache_use.outcome
+        if outcome in METRIC_OF:
+            self.count(METRIC_OF[outcome])
         if self.cache_use.bypass in FAILURES or self.cache_use.unconfirmed:
             self.count("CacheUnavailable")
-        measured: dict[str, tuple[str, float]] = dict.fromkeys(self._counted, (COUNT, 1))
-        measured["Latency"] = (MILLISECONDS, round((time.perf_counter() - self._started_at) * 1000, 3))
-        write_metrics(measured, self._metadata(status), server_error=status >= SERVER_ERROR)
-
-    def _metadata(self, status: int) -> dict[str, object]:
+        measured: dict[str, float] = dict.fromkeys(self._counted, 1)
+        measured["Latency"] = round((time.perf_counter() - self._started_at) * 1000, 3)
         gateway_request_id = self.event.get("requestContext", {}).get("requestId")
-        ids = {"request_id": self.request_id, "gateway_request_id": gateway_request_id, "status": status}
-        if not self._record:
-            return ids
-        outcome = self.cache_use.outcome
-        return {**ids, "cache": None if outcome is None else outcome.value, **self._record}
+        members = (
+            f'"request_id":{json.dumps(self.request_id)},"gateway_request_id":{json.dumps(gateway_request_id)},'
+            f'"status":{status}'
+        )
+        if self._record:
+            cache = "null" if outcome is None else f'"{outcome.value}"'
+            members += f',"cache":{cache},{self._record}'
+        write_metrics(measured, members, server_error=status >= SERVER_ERROR)
 
 
 Operation = Callable[[Call], Response]

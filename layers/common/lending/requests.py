@@ -7,7 +7,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
 
 from lending.caller import Caller, Event
-from lending.domain.installment import CENT, costs_nothing
+from lending.domain.installment import CENT, costs_nothing, in_cents
 from lending.domain.loans import LoanApplication, LoanRequest
 from lending.idempotency import HEADER, KeyFormError, stored_key
 from lending.request_errors import (
@@ -95,11 +95,22 @@ def _within_bounds(document: Any, fields: Mapping[str, Field]) -> LoanApplicatio
 
 def _read(document: Any, fields: Mapping[str, Field]) -> tuple[LoanApplication | None, list[FieldError]]:
     """Return the application that a document is, or every breach of the contract."""
-    errors = _breaches(document, fields)
+    if not isinstance(document, dict):
+        return None, [FieldError("", "must be an object")]
+    errors = [FieldError(_pointer(name), "is not a known field") for name in _unknown_names(document, fields)]
+    values: dict[str, Any] = {}
+    for name, field in fields.items():
+        if name in document:
+            try:
+                values[name] = _value(document[name], field)
+            except _BreachError as breach:
+                errors.append(FieldError(_pointer(name), str(breach)))
+        elif not field.optional:
+            errors.append(FieldError(_pointer(name), "is missing"))
     if errors:
         return None, errors
-    application = _application(document)
-    if costs_nothing(application.loan_amount, application.interest_rate, application.tenure):
+    application = LoanApplication(**values)
+    if costs_nothing(in_cents(application.loan_amount), application.interest_rate, application.tenure):
         return None, [FieldError("/loan_amount", TOO_SMALL)]
     return application, []
 
@@ -111,19 +122,6 @@ def _header(event: Event, name: str) -> str | None:
     return ",".join(values) if values else None
 
 
-def _breaches(document: Any, fields: Mapping[str, Field]) -> list[FieldError]:
-    if not isinstance(document, dict):
-        return [FieldError("", "must be an object")]
-    errors = [FieldError(_pointer(name), "is not a known field") for name in _unknown_names(document, fields)]
-    for name, field in fields.items():
-        if name not in document and field.optional:
-            continue
-        breach = _breach(document[name], field) if name in document else "is missing"
-        if breach is not None:
-            errors.append(FieldError(_pointer(name), breach))
-    return errors
-
-
 def _unknown_names(document: Mapping[str, Any], fields: Mapping[str, Field]) -> list[str]:
     names = [name for name in document if name not in fields]
     try:
@@ -132,21 +130,6 @@ def _unknown_names(document: Mapping[str, Any], fields: Mapping[str, Field]) -> 
         # Half of a surrogate pair, which no answer could name in turn.
         raise MalformedBodyError("A name in the body is not text in UTF-8.") from exc
     return names
-
-
-def _application(document: Mapping[str, Decimal]) -> LoanApplication:
-    highest_rate = document.get("highest_interest_rate")
-    return LoanApplication(
-        customer_id=int(document["customer_id"]),
-        loan_amount=document["loan_amount"].quantize(CENT),
-        interest_rate=_rate(document["interest_rate"]),
-        tenure=int(document["tenure"]),
-        highest_interest_rate=None if highest_rate is None else _rate(highest_rate),
-    )
-
-
-def _rate(number: Decimal) -> Decimal:
-    return abs(number.quantize(CENT))  # -0 is a zero
 
 
 def _body(event: Event) -> str:
@@ -201,16 +184,31 @@ _decode = json.JSONDecoder(
 ).decode
 
 
-def _breach(value: Any, field: Field) -> str | None:
-    if not isinstance(value, Decimal):
-        return "must be an integer" if field.whole else "must be a number"
-    if value < field.low or (value == field.low and field.above_low):
-        return f"must be greater than {field.low}" if field.above_low else f"must be at least {field.low}"
-    if value > field.high:
-        return f"must be at most {field.high}"
+class _BreachError(ValueError):
+    """What the contract says against a value."""
+
+
+def _value(number: object, field: Field) -> int | Decimal:
+    """Return a number of the body as the application has it.
+
+    Raises:
+        _BreachError: The contract does not allow it.
+    """
+    if not isinstance(number, Decimal):
+        raise _BreachError("must be an integer" if field.whole else "must be a number")
+    if number < field.low or (field.above_low and number == field.low):
+        raise _BreachError(f"must be greater than {field.low}" if field.above_low else f"must be at least {field.low}")
+    if number > field.high:
+        raise _BreachError(f"must be at most {field.high}")
     if field.whole:
-        return None if value == value.to_integral_value() else "must be an integer"
-    return None if value == value.quantize(CENT) else "must have at most 2 decimals"
+        whole = int(number)
+        if whole != number:
+            raise _BreachError("must be an integer")
+        return whole
+    hundredths = number.quantize(CENT)
+    if hundredths != number:
+        raise _BreachError("must have at most 2 decimals")
+    return abs(hundredths)  # -0 is a zero
 
 
 def _pointer(name: str) -> str:

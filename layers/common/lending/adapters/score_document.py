@@ -21,11 +21,11 @@ TEXTS = (
 
 MAX_SCORE = 100
 MAX_COUNT = 2**63
-MAX_AMOUNT = Decimal(10) ** 28
+ZERO, MAX_AMOUNT = Decimal(0), Decimal(10) ** 28
 """Above any sum of any customer's loans."""
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
-_decode = json.JSONDecoder().decode
+_decode = json.JSONDecoder().raw_decode
 
 
 def to_document(profile: CreditProfile, mark: str, following: CreditProfile | None = None) -> str:
@@ -60,7 +60,8 @@ def from_document(text: bytes, customer_id: int, today: date, policy: Policy, ma
     if len(text) > MAX_LENGTH:
         return None
     try:
-        document = _decode(text.decode())
+        written = text.decode()
+        document, end = _decode(written)
         if document["policy"] != policy.hash:
             document = document["next"]
             if document["policy"] != policy.hash:
@@ -69,27 +70,27 @@ def from_document(text: bytes, customer_id: int, today: date, policy: Policy, ma
             return None
         components = document["components"]
         profile = CreditProfile(
-            customer_id=customer_id,
-            credit_score=_integer(document["credit_score"], MAX_SCORE),
-            components=ScoreComponents(*(_amount(components[name]) for name in ScoreComponents._fields)),
-            loans=_integer(document["loans"], MAX_COUNT),
-            emis_paid_on_time=_integer(document["emis_paid_on_time"], MAX_COUNT),
-            tenure_months=_integer(document["tenure_months"], MAX_COUNT),
-            loans_this_year=_integer(document["loans_this_year"], MAX_COUNT),
-            lent_amount=_amount(document["lent_amount"]),
-            monthly_salary=_amount(document["monthly_salary"]),
-            approved_limit=_amount(document["approved_limit"]),
-            on_hold=_boolean(document["on_hold"]),
-            current_amount=_amount(document["current_amount"]),
-            current_installments=_amount(document["current_installments"]),
-            as_of=date.fromisoformat(document["as_of"]),
-            valid_through=date.fromisoformat(document["valid_through"]),
-            policy=policy,
+            customer_id,
+            _integer(document["credit_score"], MAX_SCORE),
+            ScoreComponents(*[_amount(components[name]) for name in ScoreComponents._fields]),
+            _integer(document["loans"], MAX_COUNT),
+            _integer(document["emis_paid_on_time"], MAX_COUNT),
+            _integer(document["tenure_months"], MAX_COUNT),
+            _integer(document["loans_this_year"], MAX_COUNT),
+            _amount(document["lent_amount"]),
+            _amount(document["monthly_salary"]),
+            _amount(document["approved_limit"]),
+            _boolean(document["on_hold"]),
+            _amount(document["current_amount"]),
+            _amount(document["current_installments"]),
+            date.fromisoformat(document["as_of"]),
+            date.fromisoformat(document["valid_through"]),
+            policy,
         )
     except (ValueError, ArithmeticError, LookupError, TypeError, RecursionError):
         return None
     # A clock set back would otherwise serve a profile from the future.
-    return profile if profile.as_of <= today <= profile.valid_through else None
+    return profile if end == len(written) and profile.as_of <= today <= profile.valid_through else None
 
 
 def _boolean(value: object) -> bool:
@@ -105,6 +106,6 @@ def _integer(value: object, most: int) -> int:
 
 
 def _amount(text: object) -> Decimal:
-    if type(text) is str and 0 <= (amount := Decimal(text)) < MAX_AMOUNT:
+    if type(text) is str and ZERO <= (amount := Decimal(text)) < MAX_AMOUNT:
         return amount
     raise ValueError(text)

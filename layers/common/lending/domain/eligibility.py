@@ -4,7 +4,14 @@ from decimal import Decimal
 from enum import Enum
 from typing import NamedTuple
 
-from lending.domain.installment import annuity, highest_loan_amount, room_for_installments, shortest_tenure
+from lending.domain.installment import (
+    annuity,
+    highest_loan_amount,
+    in_cents,
+    in_units,
+    monthly_rate,
+    shortest_tenure,
+)
 from lending.domain.loans import LoanApplication
 from lending.domain.policy import Weights
 from lending.domain.pricing import corrected_rate, slab_for
@@ -49,27 +56,29 @@ class Decision(NamedTuple):
 
 def decide(application: LoanApplication, profile: CreditProfile) -> Decision:
     """Return the decision on an application by the customer of the profile, as they are before the loan is made."""
-    amount, asked_rate, tenure = application.loan_amount, application.interest_rate, application.tenure
+    amount, asked_rate, tenure = in_cents(application.loan_amount), application.interest_rate, application.tenure
     slab = slab_for(profile.credit_score, profile.policy.slabs)
-    rate = corrected_rate(slab, asked_rate)
+    rate_pct = corrected_rate(slab, asked_rate)
     # No other amount or tenure would remove these reasons.
     whatever_is_asked = [ReasonCode.CUSTOMER_ON_HOLD] if profile.on_hold else []
     if slab is None:
         whatever_is_asked.append(_why_no_slab(profile))
     highest_rate = application.highest_interest_rate
-    at_this_rate = [ReasonCode.RATE_OVER_HIGHEST] if highest_rate is not None and rate > highest_rate else []
+    at_this_rate = [ReasonCode.RATE_OVER_HIGHEST] if highest_rate is not None and rate_pct > highest_rate else []
     lendable = not whatever_is_asked and not at_this_rate
+    rate = monthly_rate(rate_pct)
     per_unit = annuity(rate, tenure)
     installment = per_unit.installment(amount)
-    room = room_for_installments(profile.monthly_salary, profile.policy.salary_share_pct, profile.current_installments)
+    room = in_cents(profile.room_for_installments)
+    highest = highest_loan_amount(room, per_unit, asked_rate, tenure) if lendable else 0
     too_much = [ReasonCode.INSTALLMENTS_OVER_HALF_SALARY] if installment > room else []
     return Decision(
         profile.credit_score,
-        rate,
-        installment,
+        rate_pct,
+        in_units(installment),
         (*whatever_is_asked, *too_much, *at_this_rate),
         profile.components,
-        highest_loan_amount(room, per_unit, asked_rate, tenure) if lendable else Decimal(0),
+        in_units(highest) if highest else Decimal(0),  # as all records have it
         shortest_tenure(room, amount, rate, asked_rate) if lendable else None,
         profile.policy.weights,
     )

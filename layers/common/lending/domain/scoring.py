@@ -1,10 +1,10 @@
 """The credit score, and the profile that a check needs and the cache keeps."""
 
 from datetime import date
-from decimal import Decimal
+from decimal import ROUND_FLOOR, Decimal
 from typing import NamedTuple
 
-from lending.domain.installment import round_half_even
+from lending.domain.installment import CENT, round_half_even
 from lending.domain.loans import CreditRecord
 from lending.domain.policy import Policy, Weights
 
@@ -56,6 +56,15 @@ class CreditProfile(NamedTuple):
     def over_limit(self) -> bool:
         """Whether the current loans add up to more than the customer's approved limit."""
         return self.current_amount > self.approved_limit
+
+    @property
+    def room_for_installments(self) -> Decimal:
+        """The largest installment that the policy's share of the salary carries beside the current ones; below 0: none.
+
+        In major currency units, rounded down to the cent.
+        """
+        share = self.monthly_salary * self.policy.salary_share_pct / 100
+        return (share - self.current_installments).quantize(CENT, ROUND_FLOOR)
 
 
 def assess(record: CreditRecord, today: date, policy: Policy) -> CreditProfile:
