@@ -13,7 +13,6 @@ from lending.adapters.score_document import from_document
 from lending.domain.eligibility import Decision, decide
 from lending.domain.loans import LoanApplication
 from lending.domain.pricing import PricingSlab, slab_for
-from lending.domain.scoring import CreditProfile
 from lending.ports import CacheAwayError
 from lending.request_errors import FieldError, InvalidRequestError
 from lending.requests import loan_application
@@ -28,11 +27,9 @@ ASKED = {"loan_amount": "100000", "interest_rate": "8", "tenure": "12"}
 COMPARED = (
     "credit_score",
     "loans",
-    "monthly_salary",
-    "approved_limit",
+    "over_limit",
     "on_hold",
-    "current_amount",
-    "current_installments",
+    "room_for_installments",
 )
 WHAT_IT_IS = {"leases": "A lease: a check is reading the database", "markers": "A marker: a loan is being made"}
 MOST_SHOWN = 2048
@@ -79,22 +76,23 @@ def customer_page(customer_id: int, query: Mapping[str, str], host: str, tally: 
         uncounted=tally.obstacle,
         what_if=what_if,
         lines=_lines(customer_id, what_if, host),
-        explained=_explained(found.profile) if found else {},
+        explained=_explained(found) if found else {},
     )
     return Page(html)
 
 
-def _explained(profile: CreditProfile) -> dict[str, object]:
+def _explained(found: Customer) -> dict[str, object]:
+    record, profile = found.record, found.profile
     policy = profile.policy
     parts = list(zip(profile.components._fields, profile.components, policy.weights, strict=True))
-    share = profile.current_installments + profile.room_for_installments
+    share = record.current_installments + profile.room_for_installments
     said = ", ".join(f"{name} {points} of {possible}" for name, points, possible in parts)
     return {
         "parts": parts,
         "score_bar": charts.stacked([(n, float(p), float(w)) for n, p, w in parts], f"Score parts: {said}"),
         "slab": _slab_words(slab_for(profile.credit_score, policy.slabs)),
-        "limit_bar": _meter(profile.current_amount, profile.approved_limit, "of the approved limit"),
-        "salary_bar": _meter(profile.current_installments, share, "of what the salary may carry"),
+        "limit_bar": _meter(record.current_amount, record.approved_limit, "of the approved limit"),
+        "salary_bar": _meter(record.current_installments, share, "of what the salary may carry"),
         "share": share,
         "share_pct": policy.salary_share_pct,
     }

@@ -9,6 +9,7 @@ import pymysql
 
 from doctor.examination import root_of, words_of
 from lending import wiring
+from lending.domain.loans import CreditRecord
 from lending.domain.scoring import CreditProfile, assess
 from lending.errors import LendingError
 from lending.observability import logger
@@ -35,6 +36,7 @@ class Customer(NamedTuple):
     """A customer as the database has them now."""
 
     name: str
+    record: CreditRecord
     profile: CreditProfile
     loans: tuple[tuple[Any, ...], ...]
     """The current ones, the newest first."""
@@ -58,7 +60,7 @@ def customer(customer_id: int, today: date) -> Customer | None:
     if not rows or not records:
         return None
     profile = assess(records[0], today, wiring.policy_of(today))
-    return Customer(" ".join(rows[0]), profile, wiring.database().query(LOANS, parameters))
+    return Customer(" ".join(rows[0]), records[0], profile, wiring.database().query(LOANS, parameters))
 
 
 def some_customers(today: date) -> list[Customer]:
@@ -66,7 +68,7 @@ def some_customers(today: date) -> list[Customer]:
     names = {number: f"{first} {last}" for number, first, last in wiring.database().query(SOME_CUSTOMERS, {})}
     records = wiring.loan_store().credit_records(list(names), today) if names else []
     policy = wiring.policy_of(today)
-    found = [Customer(names[record.customer_id], assess(record, today, policy), ()) for record in records]
+    found = [Customer(names[record.customer_id], record, assess(record, today, policy), ()) for record in records]
     return sorted(found, key=lambda one: one.profile.customer_id)
 
 

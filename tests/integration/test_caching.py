@@ -60,7 +60,7 @@ def test_the_cached_document_explains_itself(service: Service, redis_client: red
     document = json.loads(redis_client.get("credit_score:1001") or b"")
 
     assert document == {
-        "v": 3,
+        "v": 4,
         "db": wiring.settings().db_mark,
         "customer_id": 1001,
         "credit_score": 48,
@@ -70,11 +70,9 @@ def test_the_cached_document_explains_itself(service: Service, redis_client: red
         "tenure_months": 36,
         "loans_this_year": 0,
         "lent_amount": "300000.00",
-        "monthly_salary": "90000.00",
-        "approved_limit": "3000000.00",
+        "over_limit": False,
         "on_hold": False,
-        "current_amount": "0.00",
-        "current_installments": "0.00",
+        "room_for_installments": "45000.00",
         "as_of": "2024-06-15",
         "valid_through": "2024-12-31",
         "policy": POLICY.hash,

@@ -97,7 +97,7 @@ def test_entries_are_renewed_for_the_next_policy_around_midnight(
     seconds: float,
 ) -> None:
     left_alone = {b"credit_score:2": b"lease:x", b"credit_score:3": b"write:x", b"credit_score:x": b"{}"}
-    left_alone[b"credit_score:4"] = b'{"v":3,"db":"another","policy":"x"}'
+    left_alone[b"credit_score:4"] = b'{"v":4,"db":"another","policy":"x"}'
     for key, value in left_alone.items():
         redis_client.set(key, value)
     # Its loan ends on the eve: the two days differ by more than the policy.

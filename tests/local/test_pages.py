@@ -171,11 +171,11 @@ def test_pages_come_and_say_so_while_a_store_is_frozen(site: Site, redis_server:
 @pytest.mark.usefixtures("service")
 def test_a_walk_counts_every_kind_of_entry(redis_client: redis.Redis) -> None:
     for number in range(250):
-        redis_client.set(f"credit_score:{number + 1}", '{"v":3,' + "x" * 400, px=3_600_000 * (number % 24) + 1_800_000)
+        redis_client.set(f"credit_score:{number + 1}", '{"v":4,' + "x" * 400, px=3_600_000 * (number % 24) + 1_800_000)
     redis_client.set("credit_score:301", "lease:a", px=60_000)
     redis_client.set("credit_score:302", "write:a", px=60_000)
     redis_client.set("credit_score:303", "?")
-    redis_client.set("another:1", '{"v":3,' + "x" * 400)
+    redis_client.set("another:1", '{"v":4,' + "x" * 400)
     walk = Walk()
 
     while walk.last == Seen():

@@ -97,9 +97,9 @@ def test_some_lives_are_near_an_edge() -> None:
 
     soon = today + timedelta(days=31)
     assert sum(today <= profile.valid_through <= soon for profile in profiles) >= 20
-    used = [2 * profile.current_installments / profile.monthly_salary for profile in profiles]
-    assert sum(Decimal("0.9") <= share <= 1 for share in used) >= 15
-    assert sum(share > 1 for share in used) >= 15
+    rooms = [profile.room_for_installments for profile in profiles]
+    assert sum(0 <= room <= 3000 for room in rooms) >= 15
+    assert sum(room < 0 for room in rooms) >= 15
 
 
 def test_the_sample_is_the_same_whenever_it_is_made_and_however_large() -> None:

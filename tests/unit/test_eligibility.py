@@ -25,11 +25,9 @@ def a_profile(**fields: Any) -> CreditProfile:
         tenure_months=60,
         loans_this_year=2,
         lent_amount=Decimal(400000),
-        monthly_salary=Decimal(50000),
-        approved_limit=Decimal(1000000),
+        over_limit=False,
         on_hold=False,
-        current_amount=Decimal(0),
-        current_installments=Decimal(0),
+        room_for_installments=Decimal(25000),
         as_of=date(2024, 6, 15),
         valid_through=date(2024, 12, 31),
         policy=POLICY,
@@ -38,9 +36,9 @@ def a_profile(**fields: Any) -> CreditProfile:
 
 
 NO_HISTORY = {"credit_score": 0, "loans": 0}
-OVER_LIMIT = {"credit_score": 0, "current_amount": Decimal("1000000.01")}
+OVER_LIMIT = {"credit_score": 0, "over_limit": True}
 TOO_LOW = {"credit_score": 10}
-PENNILESS = {"monthly_salary": Decimal(0)}
+PENNILESS = {"room_for_installments": Decimal(0)}
 ON_HOLD = {"on_hold": True}
 
 
@@ -74,27 +72,17 @@ def test_a_decline_names_its_reasons_weightiest_first(fields: dict[str, Any], re
 
 
 @pytest.mark.parametrize(
-    ("monthly_salary", "current_installments", "approved"),
-    [
-        ("17769.76", "0", True),  # exactly half
-        ("17769.75", "0", False),
-        ("50000", "16115.12", True),
-        ("50000", "16115.13", False),
-    ],
+    ("room", "approved"), [("8884.88", True), ("8884.87", False), ("0.00", False), ("-8884.88", False)]
 )
-def test_installments_may_take_half_the_salary_and_no_cent_more(
-    monthly_salary: str, current_installments: str, *, approved: bool
-) -> None:
-    profile = a_profile(monthly_salary=Decimal(monthly_salary), current_installments=Decimal(current_installments))
-
-    assert decide(HUNDRED_THOUSAND, profile).approved == approved
+def test_an_installment_may_take_all_the_room_and_no_cent_more(room: str, *, approved: bool) -> None:
+    assert decide(HUNDRED_THOUSAND, a_profile(room_for_installments=Decimal(room))).approved == approved
 
 
 def test_affordability_counts_the_installment_at_the_corrected_rate() -> None:
     """At the asked 8 % the installment would be 8698.84 and just affordable."""
     asked = HUNDRED_THOUSAND._replace(interest_rate=Decimal(8))
 
-    decision = decide(asked, a_profile(credit_score=40, monthly_salary=Decimal(17400)))
+    decision = decide(asked, a_profile(credit_score=40, room_for_installments=Decimal(8700)))
 
     assert decision.corrected_interest_rate == 12
     assert decision.monthly_installment == Decimal("8884.88")
@@ -168,7 +156,7 @@ def test_what_would_cost_nothing_at_the_asked_rate_is_not_offered() -> None:
     """At the corrected rate of 12 % a cent a month repays 1.45 in time; at the asked rate the installment is 0.00."""
     application = LoanApplication(1001, Decimal("1.45"), Decimal(0), 480)
 
-    decision = decide(application, a_profile(credit_score=40, monthly_salary=Decimal("0.02")))
+    decision = decide(application, a_profile(credit_score=40, room_for_installments=Decimal("0.01")))
 
     assert decision.approved
     assert decision.highest_loan_amount == 0

@@ -44,8 +44,8 @@ from testkit.fakes import POLICY, FakeScoreCache
 os.environ.update(DB_HOST="nowhere", DB_NAME="none", DB_USER="nobody")
 today = date(2024, 6, 15)
 points = ScoreComponents(Decimal(35), Decimal(5), Decimal(10), Decimal(10))
-salary, limit, none = Decimal(50000), Decimal(1000000), Decimal(0)
-profile = CreditProfile(1001, 60, points, 5, 60, 60, 2, none, salary, limit, False, none, none, today, today, POLICY)
+lent, room = Decimal(1000000), Decimal(25000)
+profile = CreditProfile(1001, 60, points, 5, 60, 60, 2, lent, False, False, room, today, today, POLICY)
 wiring.score_cache = lambda: FakeScoreCache({1001: profile})
 wiring.today = lambda: today
 body = '{"customer_id": 1001, "loan_amount": 100000, "interest_rate": 8, "tenure": 12}'

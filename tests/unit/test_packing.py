@@ -13,4 +13,4 @@ arguments = st.one_of(st.binary(), st.text(st.characters(exclude_categories=["Cs
 def test_a_command_is_packed_as_redis_py_packs_it(given_arguments: list[bytes | str | int]) -> None:
     sent = _Packer().pack("EVAL", *given_arguments)
 
-    assert b"".join(sent) == b"".join(Connection().pack_command("EVAL", *given_arguments))  # type: ignore[no-untyped-call]
+    assert b"".join(sent) == b"".join(Connection().pack_command("EVAL", *given_arguments))

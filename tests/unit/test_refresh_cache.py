@@ -298,7 +298,7 @@ def test_entries_are_renewed_batch_by_batch_and_all_by_the_end(
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"credit_score": 99}, {"monthly_salary": Decimal(1)}, {"valid_through": date(2025, 1, 1)}],
+    [{"credit_score": 99}, {"room_for_installments": Decimal(1)}, {"valid_through": date(2025, 1, 1)}],
 )
 def test_an_entry_that_is_not_what_the_store_says_is_dropped_and_reported(
     outbox: FakeOutbox, store: FakeLoanStore, cache: FakeBulkScoreCache, wrong: dict[str, Any]

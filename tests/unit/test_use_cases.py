@@ -320,7 +320,7 @@ def test_the_cache_never_approves(
     create: Callable[..., LoanResult], store: FakeLoanStore, scores: FakeScoreCache, profile: CreditProfile
 ) -> None:
     """However well the customer stands in the cache, the loan is lent on what the store says."""
-    scores.held[ASHA] = profile._replace(credit_score=100, monthly_salary=Decimal(10**9))
+    scores.held[ASHA] = profile._replace(credit_score=100, room_for_installments=Decimal(10**9))
 
     answer = create(BEYOND_MEANS)
 

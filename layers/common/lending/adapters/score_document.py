@@ -7,21 +7,18 @@ from decimal import Decimal
 from lending.domain.policy import Policy
 from lending.domain.scoring import CreditProfile, ScoreComponents
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Raise it whenever a field changes its name or meaning: older readers then take the document for a miss."""
 
 MAX_LENGTH = 2048
 """No document of ours comes near; anything longer is somebody else's and not worth parsing."""
 
-TEXTS = (
-    *("lent_amount", "monthly_salary", "approved_limit", "current_amount", "current_installments"),
-    *("as_of", "valid_through"),
-)
+TEXTS = ("lent_amount", "room_for_installments", "as_of", "valid_through")
 """The fields that are written as strings."""
 
 MAX_SCORE = 100
 MAX_COUNT = 2**63
-ZERO, MAX_AMOUNT = Decimal(0), Decimal(10) ** 28
+ZERO, MAX_AMOUNT, MIN_ROOM = Decimal(0), Decimal(10) ** 28, -(Decimal(10) ** 28)
 """Above any sum of any customer's loans."""
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
@@ -78,11 +75,9 @@ def from_document(text: bytes, customer_id: int, today: date, policy: Policy, ma
             _integer(document["tenure_months"], MAX_COUNT),
             _integer(document["loans_this_year"], MAX_COUNT),
             _amount(document["lent_amount"]),
-            _amount(document["monthly_salary"]),
-            _amount(document["approved_limit"]),
+            _boolean(document["over_limit"]),
             _boolean(document["on_hold"]),
-            _amount(document["current_amount"]),
-            _amount(document["current_installments"]),
+            _amount(document["room_for_installments"], MIN_ROOM),
             date.fromisoformat(document["as_of"]),
             date.fromisoformat(document["valid_through"]),
             policy,
@@ -105,7 +100,7 @@ def _integer(value: object, most: int) -> int:
     raise ValueError(value)
 
 
-def _amount(text: object) -> Decimal:
-    if type(text) is str and ZERO <= (amount := Decimal(text)) < MAX_AMOUNT:
+def _amount(text: object, least: Decimal = ZERO) -> Decimal:
+    if type(text) is str and least <= (amount := Decimal(text)) < MAX_AMOUNT:
         return amount
     raise ValueError(text)

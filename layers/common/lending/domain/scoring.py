@@ -39,32 +39,16 @@ class CreditProfile(NamedTuple):
     loans_this_year: int
     lent_amount: Decimal
     """The sums that the score is made of, as in CreditRecord."""
-    monthly_salary: Decimal
-    approved_limit: Decimal
+    over_limit: bool
+    """Whether the current loans add up to more than the customer's approved limit."""
     on_hold: bool
-    current_amount: Decimal
-    """Sum of loan_amount over current loans."""
-    current_installments: Decimal
-    """Sum of monthly_repayment over current loans."""
+    room_for_installments: Decimal
+    """The largest installment that the policy's share of the salary carries beside the current ones; below 0: none."""
     as_of: date
     valid_through: date
     """The last day on which neither the calendar nor another policy can change this profile."""
     policy: Policy
     """By which the score was computed."""
-
-    @property
-    def over_limit(self) -> bool:
-        """Whether the current loans add up to more than the customer's approved limit."""
-        return self.current_amount > self.approved_limit
-
-    @property
-    def room_for_installments(self) -> Decimal:
-        """The largest installment that the policy's share of the salary carries beside the current ones; below 0: none.
-
-        In major currency units, rounded down to the cent.
-        """
-        share = self.monthly_salary * self.policy.salary_share_pct / 100
-        return (share - self.current_installments).quantize(CENT, ROUND_FLOOR)
 
 
 def assess(record: CreditRecord, today: date, policy: Policy) -> CreditProfile:
@@ -73,7 +57,7 @@ def assess(record: CreditRecord, today: date, policy: Policy) -> CreditProfile:
     The score is 0 without loans or with current loans over the approved limit, else the exact sum of
     weight x min(1, reached / full marks) over the four parts, rounded half to even: 0..100.
     """
-    parts, valid_through = _points(record, policy), _valid_through(record, today, policy)
+    parts = _points(record, policy)
     over_limit = record.current_amount > record.approved_limit
     return CreditProfile(
         customer_id=record.customer_id,
@@ -84,15 +68,19 @@ def assess(record: CreditRecord, today: date, policy: Policy) -> CreditProfile:
         tenure_months=record.tenure_months,
         loans_this_year=record.loans_this_year,
         lent_amount=record.lent_amount,
-        monthly_salary=record.monthly_salary,
-        approved_limit=record.approved_limit,
+        over_limit=over_limit,
         on_hold=record.on_hold,
-        current_amount=record.current_amount,
-        current_installments=record.current_installments,
+        room_for_installments=_room_for_installments(record, policy),
         as_of=today,
-        valid_through=valid_through,
+        valid_through=_valid_through(record, today, policy),
         policy=policy,
     )
+
+
+def _room_for_installments(record: CreditRecord, policy: Policy) -> Decimal:
+    """Return what the salary may carry beside the current installments, rounded down to the cent."""
+    share = record.monthly_salary * policy.salary_share_pct / 100
+    return (share - record.current_installments).quantize(CENT, ROUND_FLOOR)
 
 
 def _points(record: CreditRecord, policy: Policy) -> list[tuple[int, int]]:
