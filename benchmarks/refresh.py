@@ -13,7 +13,7 @@ from benchmarks.stores import Stores
 from functions.refresh_cache import app as refresh_cache
 from lending import wiring
 from lending.adapters.mysql_outbox import MySQLOutbox
-from lending.adapters.redis_scores import TTL_SECONDS
+from lending.adapters.redis_scripts import TTL_SECONDS
 from lending.adapters.score_document import to_document
 from lending.domain.scoring import assess
 from lending.use_cases.refresh_cache import BATCH as SWEEP_BATCH

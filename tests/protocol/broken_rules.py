@@ -88,7 +88,7 @@ BROKEN_RULES = (
         INTERLEAVINGS,
     ),
     BrokenRule(
-        "a lease ends by itself", SCORES, "LEASE_MILLISECONDS = 5_000", "LEASE_MILLISECONDS = 86_400_000", CACHING
+        "a lease ends by itself", SCRIPTS, "LEASE_MILLISECONDS = 5_000", "LEASE_MILLISECONDS = 86_400_000", CACHING
     ),
     BrokenRule(
         "what is no profile is replaced only while it is the same",
@@ -363,8 +363,8 @@ BROKEN_RULES = (
     BrokenRule(
         "what is renewed was read after it was seen",
         BULK,
-        "script(SET_IF_SAME, new.customer_id, seen, to_document(new, mark, following), TTL_SECONDS)",
-        '("SET", self._keyspace.entry(new.customer_id), to_document(new, mark), "EX", TTL_SECONDS)',
+        "script(SET_IF_SAME, new.customer_id, seen, to_document(new, mark, following))",
+        '("SET", self._keyspace.entry(new.customer_id), to_document(new, mark), "EX", 86400)',
         INTERLEAVINGS,
     ),
     BrokenRule(

@@ -131,22 +131,22 @@ class RedisDouble:
     def _del(self, key: str) -> int:
         return int(self.values.pop(key, None) is not None)
 
-    def look_up(self, key: str, lease: bytes, *_options: object) -> bytes | None:
+    def look_up(self, key: str, lease: bytes) -> bytes | None:
         held = self.values.get(key)
         if held is None:
             self.values[key] = lease
         return held
 
-    def peek(self, key: str, *_options: object) -> bytes | None:
+    def peek(self, key: str) -> bytes | None:
         return self.values.get(key)
 
-    def replace(self, key: str, seen: bytes, value: str | bytes, *_options: object) -> int:
+    def replace(self, key: str, seen: bytes, value: str | bytes) -> int:
         if self.values.get(key, seen) != seen:
             return 0
         self._set(key, value)
         return 1
 
-    def fill(self, key: str, seen: bytes, value: str | bytes, *_options: object) -> int:
+    def fill(self, key: str, seen: bytes, value: str | bytes) -> int:
         if self.values.get(key) != seen:
             return 0
         self._set(key, value)

@@ -5,7 +5,7 @@ from typing import Any
 
 from lending.adapters.keyspace import Keyspace
 from lending.adapters.redis_connection import RedisConnection, Wait
-from lending.adapters.redis_scores import TTL_SECONDS
+from lending.adapters.redis_scripts import TTL_SECONDS
 from lending.adapters.score_document import from_document, to_document
 from lending.domain.policy import Policy
 from lending.domain.scoring import CreditProfile

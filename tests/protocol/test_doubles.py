@@ -21,6 +21,7 @@ from lending.adapters.redis_scripts import (
     PEEK,
     SET_IF_SAME,
     SET_MARKER,
+    TTL_SECONDS,
 )
 from lending.config import Settings
 from lending.patience import Patience
@@ -30,17 +31,18 @@ from testkit.database import Database
 from tests.protocol.doubles import AtOnce, OutboxDouble, RedisDouble, SharedLoanStore
 
 VALUES = st.sampled_from([b"lease:1", b"lease:2", b"write:1", b"write:2", b'{"v":1}', b'{"v":2}', b"junk"])
+LEASES = st.sampled_from([b"lease:1", b"lease:2"])
 WAIT = Wait(total=5, reply=5)
 
 COMMANDS = st.one_of(
     st.just(("GET", "k")),
-    st.just(("EVAL", PEEK, 1, "k", 2048)),
+    st.just(("EVAL", PEEK, 1, "k")),
     st.just(("DEL", "k")),
-    st.tuples(st.just("SET"), st.just("k"), VALUES, st.just("PX"), st.just(900_000)),
-    st.builds(lambda lease: ("EVAL", LOOK_UP, 1, "k", lease, 900_000, 0, 2048), VALUES),
-    st.builds(lambda seen, new: ("EVAL", LEASE_IF_SAME, 1, "k", seen, new, 900_000), VALUES, VALUES),
-    st.builds(lambda seen, new: ("EVAL", SET_IF_SAME, 1, "k", seen, new, 900), VALUES, VALUES),
-    st.builds(lambda marker: ("EVAL", SET_MARKER, 1, "k", marker, 900), VALUES),
+    st.tuples(st.just("SET"), st.just("k"), VALUES, st.just("EX"), st.just(TTL_SECONDS)),
+    st.builds(lambda lease: ("EVAL", LOOK_UP, 1, "k", lease), LEASES),
+    st.builds(lambda seen, new: ("EVAL", LEASE_IF_SAME, 1, "k", seen, new), VALUES, LEASES),
+    st.builds(lambda seen, new: ("EVAL", SET_IF_SAME, 1, "k", seen, new), VALUES, VALUES),
+    st.builds(lambda marker: ("EVAL", SET_MARKER, 1, "k", marker, 900), st.sampled_from([b"write:1", b"write:2"])),
     st.builds(lambda markers: ("EVAL", DELETE_UNLESS_MARKED, 1, "k", *markers), st.lists(VALUES, max_size=3)),
     st.builds(lambda seen: ("EVAL", DELETE_IF_SAME, 1, "k", seen), VALUES),
 )

@@ -8,7 +8,6 @@ from typing_extensions import override
 
 from lending.adapters.keyspace import Keyspace
 from lending.adapters.redis_connection import Command, RedisConnection, Wait
-from lending.adapters.redis_scores import TTL_SECONDS
 from lending.adapters.redis_scripts import DELETE_IF_SAME, DELETE_UNLESS_MARKED, SET_IF_SAME
 from lending.adapters.score_document import from_document, is_document, to_document
 from lending.domain.policy import Policy
@@ -84,7 +83,7 @@ class RedisBulkScoreCache(BulkScoreCache):
         # What was seen serves as the lease: whatever came since, a writer above all, has replaced it.
         script, mark = self._keyspace.script, self._keyspace.mark
         commands = [
-            script(SET_IF_SAME, new.customer_id, seen, to_document(new, mark, following), TTL_SECONDS)
+            script(SET_IF_SAME, new.customer_id, seen, to_document(new, mark, following))
             for seen, new, following in renewals
         ]
         return len([done for done in self._ask_all(commands) if done])

@@ -27,18 +27,11 @@ from lending.adapters.redis_scripts import (
     SET_IF_SAME,
     SET_MARKER,
 )
-from lending.adapters.score_document import MAX_LENGTH, from_document, to_document
+from lending.adapters.score_document import from_document, to_document
 from lending.domain.policy import Policy
 from lending.domain.scoring import CreditProfile
 from lending.patience import Patience
 from lending.ports import MARKER, BypassReason, CacheAwayError, Fill, LookUp, ScoreCache
-
-TTL_SECONDS = 86_400
-"""Of an entry. What docs/deploy.md says about a store that was in use within the last day rests on it."""
-EXPIRING_MILLISECONDS = 3_600_000
-"""An entry asked for in its last hour will be wanted again: it is renewed before it goes."""
-LEASE_MILLISECONDS = 5_000
-"""Longer than a reader's query can take; a reader that is slower loses the right to fill, not its result."""
 
 LEASE = b"lease:"
 
@@ -75,7 +68,7 @@ class RedisScoreCache(ScoreCache):
 
     def _look_up(self, customer_id: int, today: date, policy: Policy) -> LookUp:
         lease = _new_lease()
-        held = self._read(LOOK_UP, customer_id, lease, LEASE_MILLISECONDS, EXPIRING_MILLISECONDS, MAX_LENGTH)
+        held = self._read(LOOK_UP, customer_id, lease)
         if isinstance(held, list):
             (held,) = held
             self._note_expiring(customer_id)
@@ -85,20 +78,20 @@ class RedisScoreCache(ScoreCache):
         if held.startswith((LEASE, MARKER)):
             return LookUp(None)
         profile = from_document(held, customer_id, today, policy, self._keyspace.mark)
-        if profile is None and self._read(LEASE_IF_SAME, customer_id, held, lease, LEASE_MILLISECONDS):
+        if profile is None and self._read(LEASE_IF_SAME, customer_id, held, lease):
             return LookUp(None, lease=lease)
         return LookUp(profile)
 
     def _peek(self, customer_id: int, today: date, policy: Policy) -> LookUp:
         wait = Wait(total=self._patience.cache_peek, reply=self._patience.cache_peek)
-        held = self._eval(wait, PEEK, customer_id, MAX_LENGTH)
+        held = self._eval(wait, PEEK, customer_id)
         return LookUp(from_document(held or b"", customer_id, today, policy, self._keyspace.mark))
 
     @override
     def fill(self, lease: bytes, profile: CreditProfile) -> Fill:
         document = to_document(profile, self._keyspace.mark)
         try:
-            stored = self._read(SET_IF_SAME, profile.customer_id, lease, document, TTL_SECONDS)
+            stored = self._read(SET_IF_SAME, profile.customer_id, lease, document)
         except CacheAwayError:
             return Fill.FAILED
         return Fill.STORED if stored else Fill.TOO_LATE
