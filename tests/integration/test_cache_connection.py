@@ -33,6 +33,13 @@ def a_cache(redis_variables: dict[str, str], patience: Patience) -> RedisScoreCa
     )
 
 
+def in_use(redis_variables: dict[str, str]) -> RedisScoreCache:
+    """Return the cache of a request whose environment has a connection."""
+    cache = a_cache(redis_variables, Patience.relaxed())
+    cache.peek(1001, TODAY, POLICY)
+    return cache
+
+
 def arrives(client: redis.Redis, value: bytes | None) -> bool:
     """Wait until a value lies under the key; return whether it does."""
     give_up_at = time.monotonic() + IN_TIME_SECONDS
@@ -64,7 +71,7 @@ def test_on_a_new_connection_a_command_goes_out_in_one_write_with_what_comes_bef
 
     proxy.on_request = lose_the_reply
 
-    confirmed = a_cache(through_proxy, Patience()).begin_write(1001, MARKER)
+    confirmed = a_cache(through_proxy, Patience()).confirm_write(1001, MARKER)
 
     assert not confirmed
     assert len(writes) == 1
@@ -77,7 +84,7 @@ def test_a_command_is_sent_although_the_time_for_the_cache_is_over(
     cache = a_cache(through_proxy, Patience())
     proxy.on_request = lambda _: Action.DROP
     for _ in range(4):
-        cache.begin_write(1001, MARKER)
+        cache.confirm_write(1001, MARKER)
     redis_client.set(KEY, "{}")
     proxy.on_request = lambda _: Action.PASS
 
@@ -91,7 +98,80 @@ def test_where_the_database_number_is_refused_no_other_database_is_written_to(tm
         cache = a_cache(server.environment, Patience.relaxed())
 
         cache.look_up(1001, TODAY, POLICY)
-        cache.begin_write(1001, MARKER)
+        cache.confirm_write(1001, MARKER)
 
         with redis.Redis(host=server.host, port=server.port) as client:
             assert client.dbsize() == 0
+
+
+def test_a_marker_that_was_sent_ahead_is_only_waited_for(
+    through_proxy: dict[str, str], proxy: Proxy, redis_client: redis.Redis
+) -> None:
+    cache = in_use(through_proxy)
+    pieces = []
+
+    def count(piece: bytes) -> Action:
+        pieces.append(piece)
+        return Action.PASS
+
+    proxy.on_request = count
+
+    cache.begin_write(1001, MARKER)
+    arrived = arrives(redis_client, MARKER)
+    confirmed = cache.confirm_write(1001, MARKER)
+
+    assert arrived
+    assert confirmed
+    assert len(pieces) == 1
+    assert cache.finish_write(1001, MARKER), "which gets a reply of its own"
+    assert redis_client.get(KEY) is None
+
+
+def test_a_marker_that_was_sent_ahead_is_not_confirmed_before_redis_replies(
+    through_proxy: dict[str, str], proxy: Proxy, redis_client: redis.Redis
+) -> None:
+    cache = in_use(through_proxy)
+    proxy.on_request = lambda _: Action.DROP_REPLY
+
+    cache.begin_write(1001, MARKER)
+    arrived = arrives(redis_client, MARKER)
+
+    assert arrived
+    assert not cache.confirm_write(1001, MARKER)
+
+
+def test_a_marker_that_was_sent_ahead_in_vain_is_sent_again(
+    through_proxy: dict[str, str], proxy: Proxy, redis_client: redis.Redis
+) -> None:
+    cache = in_use(through_proxy)
+    proxy.on_request = lambda _: Action.CUT
+    cache.begin_write(1001, MARKER)
+    proxy.on_request = lambda _: Action.PASS
+
+    assert cache.confirm_write(1001, MARKER)
+
+    assert redis_client.get(KEY) == MARKER
+
+
+def test_a_marker_is_sent_ahead_only_where_nothing_has_to_be_waited_for(
+    through_proxy: dict[str, str], redis_client: redis.Redis
+) -> None:
+    cache = a_cache(through_proxy, Patience.relaxed())  # has no connection yet
+
+    cache.begin_write(1001, MARKER)
+    assert redis_client.get(KEY) is None
+
+    assert cache.confirm_write(1001, MARKER)
+    assert redis_client.get(KEY) == MARKER
+
+
+def test_a_marker_that_was_sent_ahead_is_retracted_before_anybody_has_waited_for_it(
+    through_proxy: dict[str, str], redis_client: redis.Redis
+) -> None:
+    cache = in_use(through_proxy)
+
+    cache.begin_write(1001, MARKER)
+    cache.retract_write(1001, MARKER)
+
+    assert redis_client.get(KEY) is None
+    assert cache.look_up(1001, TODAY, POLICY).lease is not None, "so the replies are not out of step"

@@ -24,7 +24,7 @@ from local.servers.server import Server
 from testkit.clock import WoundClock
 from testkit.database import Database
 from testkit.fakes import Customer, FakeScoreCache, a_loan
-from testkit.proxy import HOST, Action, Proxy
+from testkit.proxy import HOST, Action, Proxy, pass_all
 from testkit.service import Answer, Service, use_patience, wired
 
 CUSTOMER = Customer(monthly_salary=Decimal(90000), approved_limit=Decimal(3000000))
@@ -342,6 +342,44 @@ def test_a_loan_leaves_no_older_entry_although_the_breaker_is_open(
     assert loan.status == 201
     assert loan.cache_status == "fwd=bypass; detail=breaker-open"
     assert begin_of_entry in {b"", b"write:"}
+
+
+def test_a_loan_is_written_while_its_marker_is_on_its_way_and_committed_once_it_is_there(
+    service: Service, cache: Cache, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    be_patient(monkeypatch)
+    order: list[str] = []
+    written = threading.Event()
+
+    def hold_the_markers_reply(_: bytes) -> Action:
+        written.wait(FAR_TOO_LONG_SECONDS)
+        time.sleep(0.05)  # for a COMMIT that would not wait
+        order.append("reply")
+        cache.proxy.on_reply = pass_all
+        return Action.PASS
+
+    def see_marker(piece: bytes) -> Action:
+        if SET_MARKER.encode() in piece:
+            order.append("marker")
+            cache.proxy.on_reply = hold_the_markers_reply
+        return Action.PASS
+
+    def see_statement(piece: bytes) -> Action:
+        order.extend(word for word in ("INSERT INTO loans", "COMMIT") if word.encode() in piece)
+        if b"INSERT INTO loans" in piece:
+            written.set()
+        return Action.PASS
+
+    with Proxy(database.environment["DB_HOST"], int(database.environment["DB_PORT"])) as mysql:
+        ports = {"DB_HOST": HOST, "DB_PORT": str(mysql.port), "REDIS_HOST": HOST, "REDIS_PORT": str(cache.proxy.port)}
+        with wired(ports, monkeypatch):
+            service.create(CHECKED)  # opens the connections
+            cache.proxy.on_request = see_marker
+            mysql.on_request = see_statement
+            loan = service.create(LENT_TO)
+
+    assert loan.status == 201
+    assert order == ["marker", "INSERT INTO loans", "reply", "COMMIT"]
 
 
 @pytest.mark.usefixtures("impatient")

@@ -190,7 +190,7 @@ def test_a_lease_whose_reader_never_comes_back_ends_by_itself(service: Service, 
 
 @pytest.mark.usefixtures("service")
 def test_a_marker_outlives_every_transaction_and_no_more(redis_client: redis.Redis, asha: int) -> None:
-    wiring.score_cache().begin_write(asha, b"write:r1")
+    wiring.score_cache().confirm_write(asha, b"write:r1")
 
     # After 300 s the database ends a transaction whose client has vanished.
     assert 300_000 < redis_client.pttl("credit_score:1001") <= 900_000

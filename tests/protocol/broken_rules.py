@@ -175,9 +175,30 @@ BROKEN_RULES = (
     BrokenRule(
         "the marker is there before the commit",
         CREATE,
-        "    write.begin()\n",
-        "    transaction.commit()\n    write.begin()\n",
+        "    write.confirm()",
+        "    transaction.commit()\n        write.confirm()",
         USE_CASES,
+    ),
+    BrokenRule(
+        "a commit waits for the marker's reply",
+        CREATE,
+        "    write.confirm()",
+        "    transaction.commit()\n        write.confirm()",
+        OUTAGES,
+    ),
+    BrokenRule(
+        "a marker is confirmed by its reply alone",
+        SCORES,
+        "return self._write(SET_MARKER, customer_id, marker, self._patience.marker)",
+        "return True",
+        INTERLEAVINGS,
+    ),
+    BrokenRule(
+        "only the command that was sent ahead is not sent again",
+        CONNECTION,
+        "if list(commands) != [ahead]:",
+        "if ahead is None:",
+        ON_THE_WIRE,
     ),
     BrokenRule(
         "the entry is dropped after the commit",

@@ -183,6 +183,26 @@ class ClusterDouble:
         return len(self._to_do), nodes
 
 
+class Sent:
+    """Commands on their way to a node."""
+
+    def __init__(self, redis: ClusterDouble, place: str, commands: Sequence[Command]) -> None:
+        self.place, self.commands = place, commands
+        self.has_arrived = False
+        self._redis = redis
+        self._replies: list[Any] | None = None
+
+    def arrive(self) -> list[Any] | None:
+        """Return the node's replies, once they are there; none when it is dead."""
+        if not self.has_arrived:
+            self.has_arrived, self._replies = True, self._redis.exchange(self.place, self.commands)
+        return self._replies
+
+    def contents(self) -> Hashable:
+        """Return all that anybody could learn of it."""
+        return self.place, *(self._redis.in_known_words(each) for each in (self.commands, self._replies or ()))
+
+
 class SteppedConnection(RedisCluster):
     """RedisCluster of one actor: a step before each exchange with a node, and perhaps one that goes wrong."""
 
@@ -191,8 +211,10 @@ class SteppedConnection(RedisCluster):
         self._redis = redis
         self._pace = pace
         self._name = name
-        self.delayed: list[tuple[str, Sequence[Command]]] = []
-        """Commands that the client has given up on and that have not arrived yet, with their nodes."""
+        self.delayed: list[Sent] = []
+        """Commands that the client has given up on and that have not arrived yet."""
+        self.ahead: Sent | None = None
+        """A command that the client will yet ask for."""
         self._on_the_way: list[Hashable] = []
         """What nodes have replied to the commands that are under way."""
 
@@ -213,7 +235,18 @@ class SteppedConnection(RedisCluster):
         """Return what it knows of the nodes, and what is under way."""
         owner = self._owners[self._redis.slot].host if self._owners else ""
         failures = tuple(sorted((name, node.breaker.failures) for (name, _), node in self._nodes.items()))
-        return owner, self._map_is_old, failures, tuple(self._on_the_way), self._redis.in_known_words(self.delayed)
+        return owner, self._map_is_old, failures, tuple(self._on_the_way), self.under_way()
+
+    def under_way(self) -> Hashable:
+        """Return what has been sent and nobody has heard of yet."""
+        return tuple(sent.contents() for sent in self.delayed), self.ahead and self.ahead.contents()
+
+    def arrivals(self) -> Iterator[Callable[[], object]]:
+        """Return what could arrive next of what is under way."""
+        if self.delayed:
+            yield lambda: self.delayed.pop().arrive()
+        if self.ahead is not None and not self.ahead.has_arrived:
+            yield self.ahead.arrive
 
     def beside(self, host: str, port: int) -> RedisConnection:
         return SteppedNode(self, host)
@@ -221,16 +254,29 @@ class SteppedConnection(RedisCluster):
     def exchange(self, commands: Sequence[Command], *, wait: Wait) -> list[Any]:
         return self.step(self, commands, wait)
 
+    def send_ahead(self, command: Command) -> None:
+        self.step_ahead(self, command)
+
+    def step_ahead(self, node: RedisConnection, command: Command) -> None:
+        """Send a command, which may arrive from now on."""
+        if not node.breaker.failures and self.ahead is None:
+            self.ahead = Sent(self._redis, node.host, [command])
+
     def step(self, node: RedisConnection, commands: Sequence[Command], wait: Wait) -> list[Any]:
         """Exchange this with a node when it is the actor's turn."""
         fate = self._pace.wait("redis")
         for command in commands:
             self._redis.know(command, self._name)
+        sent, self.ahead = self.ahead, None
+        if sent is None or (sent.place, sent.commands) != (node.host, commands):
+            if sent is not None:
+                sent.arrive()  # in the order of sending
+            sent = Sent(self._redis, node.host, commands)
         replies = None
-        if fate is Fate.LATE:
-            self.delayed.append((node.host, commands))
-        elif fate is not Fate.DROPPED:
-            replies = self._redis.exchange(node.host, commands)
+        if fate is Fate.LATE and not sent.has_arrived:
+            self.delayed.append(sent)
+        elif fate not in {Fate.LATE, Fate.DROPPED}:
+            replies = sent.arrive()
         # Who hardly waits is gone when the reply comes.
         if replies is None or fate is not Fate.DONE or wait.total <= PATIENCE.cache_send:
             self._on_the_way.append("nothing")
@@ -251,3 +297,6 @@ class SteppedNode(RedisConnection):
 
     def exchange(self, commands: Sequence[Command], *, wait: Wait) -> list[Any]:
         return self._client.step(self, commands, wait)
+
+    def send_ahead(self, command: Command) -> None:
+        self._client.step_ahead(self, command)

@@ -18,7 +18,8 @@ from lending.adapters.redis_scripts import (
     SET_IF_SAME,
     SET_MARKER,
 )
-from lending.domain.loans import CreditRecord
+from lending.domain.eligibility import Decision
+from lending.domain.loans import CreditRecord, LoanMade, LoanRequest
 from lending.errors import ConnectionLostError, OutcomeUnknownError, StoreUnavailableError
 from lending.patience import Patience
 from lending.ports import (
@@ -282,6 +283,13 @@ class SteppedTransaction(FakeTransaction):
         self._shared_store.locked = self._holds_lock = True
         self._generation = self._shared_store.generation
         self._pace.saw(_contents(self._shared_store))
+
+    def add_loan(self, request: LoanRequest, decision: Decision, start: date, end: date) -> LoanMade:
+        self._pace.wait("insert")
+        if self._generation != self._shared_store.generation:
+            self._pace.saw("demoted")
+            raise ConnectionLostError
+        return super().add_loan(request, decision, start, end)
 
     def commit(self) -> None:
         fate = self._pace.wait("commit")

@@ -29,7 +29,6 @@ from typing import NamedTuple
 from greenlet import GreenletExit, greenlet
 
 from lending.adapters.redis_bulk_scores import RedisBulkScoreCache
-from lending.adapters.redis_connection import Command
 from lending.adapters.redis_scores import RedisScoreCache
 from lending.adapters.score_document import from_document
 from lending.domain.loans import LoanApplication, LoanRequest
@@ -195,7 +194,7 @@ class Actor(Pace):
     def contents(self) -> Hashable:
         """Return all that its further steps, and the judgement of it, depend on."""
         if self.is_at_rest:
-            return self.is_stale, self._run.redis.in_known_words(self.connection.delayed)
+            return self.is_stale, self.connection.under_way()
         return self.next_step, self.must_see, self.has_begun, tuple(self._seen), self.connection.contents()
 
 
@@ -224,7 +223,7 @@ class Run:
             Actor(f"{role}{n}", self, self._body_of(role), gates[n % len(gates)]) for n, role in enumerate(scene.cast)
         ]
 
-    def moves(self) -> list[Callable[[], None]]:
+    def moves(self) -> list[Callable[[], object]]:
         """Return whatever could happen next."""
         return [*self._steps(), *self._arrivals(), *self._events()]
 
@@ -280,10 +279,9 @@ class Run:
             if actor.next_step == "commit" and Fault.COMMIT in self._to_come:
                 yield partial(self._strike, Fault.COMMIT, partial(actor.go_on, Fate.UNANSWERED))
 
-    def _arrivals(self) -> Iterator[Callable[[], None]]:
+    def _arrivals(self) -> Iterator[Callable[[], object]]:
         for actor in self._actors:
-            if actor.connection.delayed:
-                yield partial(self._arrive, actor.connection.delayed)
+            yield from actor.connection.arrivals()
 
     def _events(self) -> Iterator[Callable[[], None]]:
         yield from self.redis.moves()
@@ -306,9 +304,6 @@ class Run:
         self._to_come.remove(fault)
         self._happened.add(fault)
         event()
-
-    def _arrive(self, delayed: list[tuple[str, Sequence[Command]]]) -> None:
-        self.redis.exchange(*delayed.pop())
 
     def _at_once(self) -> SteppedConnection:
         """Return a connection of somebody who is alone."""

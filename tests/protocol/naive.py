@@ -37,7 +37,10 @@ class NaiveScoreCache(ScoreCache):
         stored = self._tell("SET", self._keyspace.entry(profile.customer_id), document, "EX", TTL_SECONDS)
         return Fill.STORED if stored else Fill.FAILED
 
-    def begin_write(self, customer_id: int, marker: bytes) -> bool:
+    def begin_write(self, customer_id: int, marker: bytes) -> None:
+        pass
+
+    def confirm_write(self, customer_id: int, marker: bytes) -> bool:
         return False
 
     def finish_write(self, customer_id: int, marker: bytes, *, wait: bool = True) -> bool:

@@ -23,6 +23,12 @@ def write(scores: FakeScoreCache) -> CacheWrite:
     return CacheWrite(scores, ASHA, "r1")
 
 
+def put(write: CacheWrite) -> None:
+    """Put the marker, as far as the cache is there."""
+    write.begin()
+    write.confirm()
+
+
 def test_a_write_that_never_began_tells_the_cache_nothing(write: CacheWrite, scores: FakeScoreCache) -> None:
     scores.held[ASHA] = b"lease:1"
 
@@ -36,33 +42,33 @@ def test_a_write_that_never_began_tells_the_cache_nothing(write: CacheWrite, sco
 def test_it_begins_with_its_requests_marker_in_place_of_the_entry(write: CacheWrite, scores: FakeScoreCache) -> None:
     scores.held[ASHA] = b"lease:1"
 
-    write.begin()
+    put(write)
 
     assert scores.held == {ASHA: b"write:r1"}
 
 
 def test_a_marker_that_is_confirmed_is_not_put_again(write: CacheWrite, scores: FakeScoreCache) -> None:
-    write.begin()
+    put(write)
     scores.held.clear()
 
-    write.begin()
+    put(write)
 
     assert scores.held == {}
 
 
 def test_a_marker_that_is_not_confirmed_is_put_again(write: CacheWrite, scores: FakeScoreCache) -> None:
     scores.away = True
-    write.begin()
+    put(write)
     scores.away = False
 
-    write.begin()
+    put(write)
 
     assert scores.held == {ASHA: b"write:r1"}
 
 
 @ENDS
 def test_its_end_removes_its_marker(write: CacheWrite, scores: FakeScoreCache, end: End) -> None:
-    write.begin()
+    put(write)
 
     end(write)
 
@@ -71,7 +77,7 @@ def test_its_end_removes_its_marker(write: CacheWrite, scores: FakeScoreCache, e
 
 @ENDS
 def test_its_end_leaves_the_marker_of_another(write: CacheWrite, scores: FakeScoreCache, end: End) -> None:
-    write.begin()
+    put(write)
     scores.held[ASHA] = b"write:another"
 
     end(write)
@@ -80,7 +86,7 @@ def test_its_end_leaves_the_marker_of_another(write: CacheWrite, scores: FakeSco
 
 
 def test_it_tells_whether_the_cache_has_confirmed_the_delete(write: CacheWrite, scores: FakeScoreCache) -> None:
-    write.begin()
+    put(write)
 
     assert write.finish(in_haste=False)
     scores.away = True
@@ -89,7 +95,7 @@ def test_it_tells_whether_the_cache_has_confirmed_the_delete(write: CacheWrite, 
 
 def test_in_haste_a_confirmed_marker_is_left_to_the_sweep(write: CacheWrite, scores: FakeScoreCache) -> None:
     """Nothing can be cached under it."""
-    write.begin()
+    put(write)
 
     assert not write.finish(in_haste=True)
 
@@ -98,7 +104,7 @@ def test_in_haste_a_confirmed_marker_is_left_to_the_sweep(write: CacheWrite, sco
 
 def test_in_haste_without_a_confirmed_marker_the_delete_is_sent(write: CacheWrite, scores: FakeScoreCache) -> None:
     scores.away = True
-    write.begin()
+    put(write)
     scores.away = False
     scores.held[ASHA] = b"lease:1"
 

@@ -128,7 +128,7 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     note(FakeLoanStore, "transaction")
     for name in ("lock", "add_loan", "add_decline", "commit"):
         note(FakeTransaction, name)
-    for name in ("look_up", "peek", "fill", "begin_write", "finish_write", "retract_write"):
+    for name in ("look_up", "peek", "fill", "begin_write", "confirm_write", "finish_write", "retract_write"):
         note(FakeScoreCache, name)
     note(FakeLoanStore, "credit_record")
     return made
@@ -199,7 +199,7 @@ def test_a_lease_lost_on_the_way_is_reported(
 
     def read_slowly(customer_id: int, today: date) -> Any:
         record = read(customer_id, today)
-        scores.begin_write(ASHA, b"write:another")
+        scores.confirm_write(ASHA, b"write:another")
         scores.finish_write(ASHA, b"write:another")
         return record
 
@@ -243,7 +243,7 @@ def test_an_unknown_customer_is_not_cached(check: Callable[..., Decision], score
     assert not any(isinstance(held, CreditProfile) for held in scores.held.values())
 
 
-def test_the_marker_is_put_before_a_loan_is_made_and_the_score_dropped_after_the_commit(
+def test_the_marker_is_sent_before_a_loan_is_made_there_before_the_commit_and_gone_after_it(
     create: Callable[..., LoanResult], store: FakeLoanStore, scores: FakeScoreCache, steps: list[str]
 ) -> None:
     answer = create(HUNDRED_THOUSAND)
@@ -256,6 +256,7 @@ def test_the_marker_is_put_before_a_loan_is_made_and_the_score_dropped_after_the
         "store: credit_record",
         "cache: begin_write",
         "store: add_loan",
+        "cache: confirm_write",
         "store: commit",
         "cache: finish_write",
     ]
@@ -373,6 +374,7 @@ def test_with_the_cache_away_a_loan_is_made_all_the_same(
     assert [step for step in steps if step.startswith("cache")] == [
         "cache: peek",
         "cache: begin_write",
+        "cache: confirm_write",
         "cache: finish_write",
     ]
     assert cache_use == CacheUse(CacheOutcome.BYPASS, bypass=BypassReason.UNAVAILABLE, unconfirmed=True)

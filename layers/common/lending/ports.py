@@ -141,8 +141,13 @@ class ScoreCache(Protocol):
     def fill(self, lease: bytes, profile: CreditProfile) -> Fill:
         """Keep a profile that was read after the lease was taken."""
 
-    def begin_write(self, customer_id: int, marker: bytes) -> bool:
+    def begin_write(self, customer_id: int, marker: bytes) -> None:
+        """Send a writer's marker, without waiting for anything. confirm_write() must follow, or retract_write()."""
+
+    def confirm_write(self, customer_id: int, marker: bytes) -> bool:
         """Put a writer's marker, which drops the entry and lets none be filled until the write is over.
+
+        One that begin_write() has sent is only waited for.
 
         Returns:
             Whether the cache has confirmed it.

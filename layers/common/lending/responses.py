@@ -129,7 +129,7 @@ def _components(decision: Decision) -> str:
     if decision.score_components is None:
         return "null"
     parts = [
-        f'{{"name":"{name}","points":{points},"points_possible":{possible}.00}}'
+        f'{{"name":"{name}","points":{points!s},"points_possible":{possible}.00}}'
         for name, points, possible in decision.score_components.by_points_missed(decision.points_possible)
     ]
     return f"[{','.join(parts)}]"

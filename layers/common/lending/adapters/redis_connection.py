@@ -107,6 +107,8 @@ class RedisConnection:
         """Replies to what was sent on the connection that nobody has read yet."""
         self._login_owed = False
         """Whether the login's is among them."""
+        self._ahead: Command | None = None
+        """What was sent last, if nobody has asked for it yet."""
         self._opened_at = clock.LONG_AGO
         self._used_at = clock.LONG_AGO
         self.breaker = Breaker(patience.breaker_open)
@@ -133,6 +135,22 @@ class RedisConnection:
     def try_all(self, commands: Sequence[Command], *, wait: Wait) -> list[Any]:
         """Return the replies as ask_all() does; that of a node that is away is the CacheAwayError, if others reply."""
         return self.ask_all(commands, wait=wait)
+
+    def send_ahead(self, command: Command) -> None:
+        """Send a command whose reply whoever asks the same next will read; only where nothing has to be waited for.
+
+        Elsewhere nothing is sent: whoever asks it sends it.
+        """
+        connection = self._connection
+        idle = clock.seconds_since(self._used_at) > self._patience.cache_idle
+        if connection is None or idle or self._owed or self.breaker.failures:
+            return
+        try:
+            self._send(connection, [command])
+        except (RedisConnectionError, RedisTimeoutError, OSError):
+            self._drop()
+        else:
+            self._ahead = command
 
     def node_of(self, key: str) -> "RedisConnection":  # noqa: ARG002 - here is but one
         """Return the connection that leads to a key, with the breaker that counts its failures."""
@@ -213,12 +231,14 @@ class RedisConnection:
         return self._login_owed and clock.seconds_since(self._opened_at) < self._patience.cache_login
 
     def _exchange(self, commands: Sequence[Command], waiting: _Waiting) -> list[Any]:
+        ahead, self._ahead = self._ahead, None
         try:
             if self._connection is None:
                 return self._exchange_as(self._login.current() if self._login else None, commands, waiting)
             if self._owed and self._want_selected(commands):
                 self._replies(self._connection, 0, waiting)
-            self._send(self._connection, commands)
+            if list(commands) != [ahead]:
+                self._send(self._connection, commands)
             return self._replies(self._connection, len(commands), waiting)
         except AuthenticationError:
             if self._login is None:

@@ -97,7 +97,12 @@ class RedisScoreCache(ScoreCache):
         return Fill.STORED if stored else Fill.TOO_LATE
 
     @override
-    def begin_write(self, customer_id: int, marker: bytes) -> bool:
+    def begin_write(self, customer_id: int, marker: bytes) -> None:
+        command = self._keyspace.script(SET_MARKER, customer_id, marker, self._patience.marker)
+        self._connection.node_of(self._keyspace.entry(customer_id)).send_ahead(command)
+
+    @override
+    def confirm_write(self, customer_id: int, marker: bytes) -> bool:
         return self._write(SET_MARKER, customer_id, marker, self._patience.marker)
 
     @override

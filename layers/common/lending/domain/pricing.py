@@ -21,7 +21,10 @@ def slab_for(credit_score: int, slabs: Sequence[PricingSlab]) -> PricingSlab | N
         credit_score: The score.
         slabs: Those of a policy, the highest scores first.
     """
-    return next((slab for slab in slabs if credit_score > slab.above_score), None)
+    for slab in slabs:
+        if credit_score > slab.above_score:
+            return slab
+    return None
 
 
 def corrected_rate(slab: PricingSlab | None, interest_rate: Decimal) -> Decimal:

@@ -14,9 +14,14 @@ class CacheWrite:
         self._confirmed = False
 
     def begin(self) -> None:
-        """Put the marker, under which no score is stored. Called for each try; one that is confirmed stands."""
+        """Send the marker, under which no score is stored. Called for each try; one that is confirmed stands."""
         self._begun = True
-        self._confirmed = self._confirmed or self._scores.begin_write(self._customer_id, self._marker)
+        if not self._confirmed:
+            self._scores.begin_write(self._customer_id, self._marker)
+
+    def confirm(self) -> None:
+        """Wait until the marker is there, or there is no hope. Called before the commit."""
+        self._confirmed = self._confirmed or self._scores.confirm_write(self._customer_id, self._marker)
 
     def take_over(self, request_id: str) -> None:
         """Finish the write of an earlier request, which may have been killed right after its commit."""

@@ -129,6 +129,7 @@ def _lend(
         write.begin()
         end = end_of_tenure(today, request.application.tenure)
         loan = transaction.add_loan(request, decision, today, end)
+        write.confirm()  # before the commit; the store has worked while the marker was on its way
     elif request.idempotency_key is not None:
         transaction.add_decline(request, decision)
     else:
