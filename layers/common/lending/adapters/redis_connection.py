@@ -268,7 +268,7 @@ class RedisConnection:
 
     def _send(self, connection: Connection, commands: Sequence[Command]) -> None:
         self._owed += len(commands)
-        connection.send_packed_command(connection.pack_commands(commands))
+        connection.send_packed_command([packed(commands)], check_health=False)
 
     def _replies(self, connection: Connection, count: int, waiting: _Waiting) -> list[Any]:
         """Return the replies to what was sent last, once those to what was sent before have come."""
@@ -289,7 +289,6 @@ class RedisConnection:
             # RESP2 and no driver_info, login and database number later: nothing is sent on connecting.
             protocol=2,
             driver_info=None,
-            command_packer=_Packer(),
         )
         try:
             connection.connected = self._socket(waiting)
@@ -341,13 +340,14 @@ class RedisConnection:
         return context
 
 
-class _Packer:
-    """Packs a command as redis-py does, in less than a third of its time, which was a thirtieth of a hit's."""
+def packed(commands: Sequence[Command]) -> bytes:
+    """Return commands in Redis's protocol, as redis-py packs them, in a quarter of its time; it took 5 % of a hit's."""
+    return b"".join([_packed(command) for command in commands])
 
-    def pack(self, *arguments: bytes | str | int) -> list[bytes]:
-        """Return the command in Redis's protocol."""
-        sent = [each if isinstance(each, bytes) else str(each).encode() for each in arguments]
-        return [b"*%d\r\n%b" % (len(sent), b"".join([b"$%d\r\n%b\r\n" % (len(each), each) for each in sent]))]
+
+def _packed(command: Command) -> bytes:
+    sent = [each if isinstance(each, bytes) else str(each).encode() for each in command]
+    return b"*%d\r\n%b" % (len(sent), b"".join([b"$%d\r\n%b\r\n" % (len(each), each) for each in sent]))
 
 
 class _OnSocket(Connection):
