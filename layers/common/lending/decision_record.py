@@ -3,8 +3,8 @@
 `docs/decision-records.md` describes its fields. It holds no name, phone number, age, salary or limit.
 """
 
-import json
 from datetime import date
+from json.encoder import encode_basestring_ascii as quoted
 
 from lending.domain.eligibility import Decision
 from lending.domain.loans import LoanApplication, LoanMade
@@ -35,7 +35,7 @@ def decision_record(
     reasons, components = ",".join([f'"{reason.value}"' for reason in decision.reason_codes]), decision.score_components
     # A template: written out by an encoder, it would take half as long as all the rest of a hit's decision.
     return (
-        f'"customer_id":{application.customer_id},"principal":{json.dumps(principal)},"business_date":"{today!s}",'
+        f'"customer_id":{application.customer_id},"principal":{quoted(principal)},"business_date":"{today!s}",'
         f'"policy":{_text(None if profile is None else profile.policy.hash)},'
         f'"loan_amount":"{application.loan_amount!s}","interest_rate":"{application.interest_rate!s}",'
         f'"tenure":{application.tenure},"highest_interest_rate":{_text(application.highest_interest_rate)},'
@@ -45,7 +45,7 @@ def decision_record(
         f'"monthly_installment":"{decision.monthly_installment!s}",'
         f'"highest_loan_amount":{_text(decision.highest_loan_amount)},'
         f'"shortest_tenure":{_number(decision.shortest_tenure)},"loan_id":{_number(loan and loan.loan_id)},'
-        f'"first_request_id":{"null" if first_request_id is None else json.dumps(first_request_id)},'
+        f'"first_request_id":{"null" if first_request_id is None else quoted(first_request_id)},'
         f'"figures":{"null" if profile is None else _figures(profile)}'
     )
 
