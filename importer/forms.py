@@ -7,13 +7,13 @@ from functools import partial
 
 from importer.columns import Column, Holds
 from importer.reading.table import Table
-from importer.values.cells import REMEMBERED, Memory, reader
+from importer.values.cells import REMEMBERED, Memory, reader, reader_in_bulk
 from importer.values.dates import DateForm, Form, form_given
 from importer.values.numbers import DecimalMark, Mark
 from importer.values.statuses import meanings
 
-DIGITS = re.compile(r"[0-9]*")
-DIGITS_AND_A_POINT = re.compile(r"[0-9]*(?:\.(?:[0-9]{1,2}|[0-9]{4,}))?")
+DIGITS = re.compile(r"(?:[0-9]*\n)*")
+DIGITS_AND_A_POINT = re.compile(r"(?:[0-9]*(?:\.(?:[0-9]{1,2}|[0-9]{4,}))?\n)*")
 """What tells nothing new once a column has a number that makes sense with a point alone."""
 NUMBERS = (Holds.WHOLE_NUMBER, Holds.AMOUNT)
 
@@ -56,7 +56,7 @@ def memories(table: Table, given: GivenForms, advance: Callable[[int], object]) 
     statuses = meanings(given.statuses)
     settled: Mark = mark or found_mark.found()
     return [
-        Memory(reader(column, mark=settled, form=form.get(at), statuses=statuses))
+        Memory(reader(column, mark=settled, form=form.get(at), statuses=statuses), reader_in_bulk(column, settled))
         for at, column in enumerate(table.kind.columns)
     ]
 
@@ -97,9 +97,9 @@ class _Seen:
 
 def _telling(texts: Sequence[str], nothing_new: re.Pattern[str]) -> list[str]:
     """Return the numbers of a column that may tell something: most columns have none, and are dismissed at once."""
-    if "".join(texts).isdecimal():
+    if nothing_new.fullmatch("\n".join([*texts, ""])):
         return []
-    return [text for text in dict.fromkeys(texts) if not nothing_new.fullmatch(text)]
+    return [text for text in dict.fromkeys(texts) if not nothing_new.fullmatch(f"{text}\n")]
 
 
 def _line_of(text: str, texts: Sequence[str], lines: Sequence[int]) -> int:

@@ -30,7 +30,7 @@ class Rows(NamedTuple):
     """A batch, read."""
 
     lines: list[int]
-    columns: list[list[Value]]
+    columns: list[Sequence[Value]]
     """Of the rows that can be taken; no faults among them."""
     rejected: list[RejectedRow]
 
@@ -70,8 +70,8 @@ class RowReader:
     def read(self, batch: Batch) -> Rows:
         """Return the rows of a batch."""
         lines = list(batch.lines)
-        columns = [
-            list(map(memory.__getitem__, texts)) for memory, texts in zip(self._memories, batch.columns, strict=True)
+        columns: list[Sequence[Value]] = [
+            memory.read(texts) for memory, texts in zip(self._memories, batch.columns, strict=True)
         ]
         kinds = [set(map(type, values)) for values in columns]
         for at, types in enumerate(kinds):
@@ -85,7 +85,7 @@ class RowReader:
             lines = [line for line in lines if line not in bad]
         return Rows(lines, columns, rejected)
 
-    def _kept(self, name: str, values: list[Value], lines: Sequence[int]) -> list[Value]:
+    def _kept(self, name: str, values: Sequence[Value], lines: Sequence[int]) -> list[Value]:
         for kind, what in ((Unreadable, "not readable, left out"), (Rounded, "rounded to cents"), (Cut, "cut")):
             found = [line for line, value in zip(lines, values, strict=True) if type(value) is kind]
             if found:
@@ -109,7 +109,7 @@ class RowReader:
 
     def _sorted_out(
         self, lines: Sequence[int], columns: Sequence[Sequence[Value]], texts: Sequence[Sequence[str]]
-    ) -> tuple[list[list[Value]], list[RejectedRow]]:
+    ) -> tuple[list[Sequence[Value]], list[RejectedRow]]:
         good: list[Sequence[Value]] = []
         faulty: list[RejectedRow] = []
         rows = zip(lines, zip(*columns, strict=True), zip(*texts, strict=True), strict=True)
@@ -123,7 +123,7 @@ class RowReader:
                 faulty.append(RejectedRow(line, values, kept, faults))
             else:
                 good.append(values)
-        return [list(values) for values in zip(*good, strict=True)] or [[] for _ in columns], faulty
+        return list(zip(*good, strict=True)) or [[] for _ in columns], faulty
 
     def _contradictions(self, values: Sequence[Value]) -> list[Fault]:
         if self._kind.name == "customers":

@@ -1,10 +1,11 @@
 """From the text of a cell to the value that the database gets, by what its column holds."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
+from functools import partial
 
-from importer.columns import MAX_MONEY, Column, Holds
+from importer.columns import MAX_CUSTOMER_ID, MAX_MONEY, Column, Holds
 from importer.reading.titles import bare
 from importer.values.dates import Form
 from importer.values.faults import Cut, Fault, Reason, Rounded, Unreadable
@@ -19,18 +20,24 @@ MAX_NAME_LENGTH = 100
 MAX_ID_LENGTH = 100
 MAX_PHONE_DIGITS = 15
 
-TWO_DECIMALS = re.compile(r"[0-9]{1,10}(\.[0-9]{1,2})?")
+MONEY = re.compile(r"(?=[0.]*[1-9])[0-9]{1,10}(?:\.[0-9]{1,2})?")
+"""More than nothing, with nothing to round, and within the bounds of MAX_MONEY."""
 DIGITS = re.compile(r"[0-9]{1,15}")
 PHONE_NUMBER = re.compile(r"(\+?)([0-9][0-9\s()./-]*?)(\.0+)?")
 NOT_IN_PHONE_NUMBERS = re.compile(r"[^0-9]")
 
 
 class Memory(dict[str, Value]):
-    """Reads each text once, within bounds."""
+    """Reads the texts of a column: all at once where they are as programs write them, else each once, within bounds."""
 
-    def __init__(self, reader: Callable[[str], Value]) -> None:
+    def __init__(self, reader: Callable[[str], Value], in_bulk: Callable[[Sequence[str]], Sequence[Value]]) -> None:
         super().__init__()
         self._reader = reader
+        self._in_bulk = in_bulk
+
+    def read(self, texts: Sequence[str]) -> Sequence[Value]:
+        """Return the values of texts."""
+        return self._in_bulk(texts) or list(map(self.__getitem__, texts))
 
     def __missing__(self, text: str) -> Value:
         """Read a text that is new."""
@@ -69,6 +76,33 @@ def reader(column: Column, *, mark: Mark, form: Form | None, statuses: Mapping[s
     return read_cell
 
 
+def reader_in_bulk(column: Column, mark: Mark) -> Callable[[Sequence[str]], Sequence[Value]]:
+    """Return what reads cells of a column in a fifth of the time, or nothing where any of them needs a closer look.
+
+    It is for columns of values that hardly come again: others are remembered.
+    """
+    if column.holds is Holds.LOAN_NAME:
+        return _plain_names
+    if column.holds is Holds.AMOUNT and column.highest == MAX_MONEY and mark == ".":
+        return _plain_money
+    if column.holds is Holds.WHOLE_NUMBER and column.highest >= MAX_CUSTOMER_ID:
+        return partial(_plain_whole, int(column.lowest), int(column.highest))
+    return lambda _: ()
+
+
+def _plain_names(texts: Sequence[str]) -> Sequence[Value]:
+    return texts if all(map(str.isalnum, texts)) and max(map(len, texts), default=0) <= MAX_ID_LENGTH else ()
+
+
+def _plain_money(texts: Sequence[str]) -> Sequence[Value]:
+    return texts if all(map(MONEY.fullmatch, texts)) else ()
+
+
+def _plain_whole(lowest: int, highest: int, texts: Sequence[str]) -> Sequence[Value]:
+    numbers = list(map(int, texts)) if all(map(DIGITS.fullmatch, texts)) else []
+    return numbers if numbers and lowest <= min(numbers) and max(numbers) <= highest else ()
+
+
 def _whole(column: Column, text: str, mark: Mark) -> Value:
     number = Decimal(text) if DIGITS.fullmatch(text) else read(text, mark)
     if number is None or number != number.to_integral_value():
@@ -77,8 +111,8 @@ def _whole(column: Column, text: str, mark: Mark) -> Value:
 
 
 def _amount(column: Column, text: str, mark: Mark) -> Value:
-    if mark == "." and column.highest == MAX_MONEY and TWO_DECIMALS.fullmatch(text) and text.strip("0."):
-        return text  # most are: nothing to round, and within the bounds
+    if mark == "." and column.highest == MAX_MONEY and MONEY.fullmatch(text):
+        return text
     number = read(text.removesuffix("%").rstrip() if column.name == "interest_rate" else text, mark)
     if number is None:
         return Fault(Reason.BAD_NUMBER, f"{column.name}: {_shown(text)} is not a number")
