@@ -114,15 +114,15 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
     """Open a file that can be read again from its beginning: of a pipe, a copy."""
     with ExitStack() as stack:
         try:
-            file: BinaryIO = stack.enter_context(path.open("rb"))
-            if not file.seekable():
-                copy = stack.enter_context(TemporaryFile())
-                shutil.copyfileobj(file, copy)
+            file = stack.enter_context(path.open("rb"))
+            copy = None if file.seekable() else stack.enter_context(TemporaryFile())
+            if copy:
+                # Unbuffered: a buffer that is half full reads on, and Ctrl-C is not heard before the pipe has more.
+                shutil.copyfileobj(file.raw, copy)
                 copy.seek(0)
-                file = copy
         except OSError as exc:
             raise BrokenFileError(f"{path} cannot be read: {exc.strerror}.") from exc
-        yield file
+        yield copy or file
 
 
 def _batch(rows: list[Record], width: int, positions: Sequence[int | None]) -> Batch:
