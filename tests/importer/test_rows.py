@@ -287,6 +287,28 @@ def test_faults_of_some_rows_leave_the_others_alone(reader: Reader) -> None:
     assert faults == ["BAD_NUMBER: tenure: '?' is not a whole number"]
 
 
+@pytest.mark.parametrize(
+    ("name", "texts"),
+    [
+        ("customer_id", ["7", "007", "4294967295"]),
+        ("customer_id", ["7", "4294967296"]),
+        ("customer_id", ["7", "0"]),
+        ("loan_amount", ["7", "0.01", "9999999999.99"]),
+        ("loan_amount", ["7", "00.00"]),
+        ("loan_amount", ["7", "7.0051"]),
+        ("monthly_repayment", ["7", "0"]),
+        ("external_loan_id", ["LN7", "0017", "x" * 100]),
+        ("external_loan_id", ["LN7", "x" * 101]),
+        ("external_loan_id", ["LN7", "5,930"]),
+        ("external_loan_id", ["LN7", ""]),
+    ],
+)
+def test_a_cell_means_the_same_whatever_stands_beside_it(tmp_path: Path, name: str, texts: list[str]) -> None:
+    reader = Reader(tmp_path)
+
+    assert reader.column(name, texts) == [value for text in texts for value in reader.column(name, [text])]
+
+
 def test_a_row_of_another_width_is_rejected_alone(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text("customer_id,monthly_salary,approved_limit\n1,2\n3,4,5\n6,7,8,9\n")
