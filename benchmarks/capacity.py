@@ -26,7 +26,7 @@ IDLE_SECONDS = 3
 DAY_SECONDS = 86_400
 MILLION = 1_000_000
 
-ENTRY_BYTES = 1_157
+ENTRY_BYTES = 1_029
 """An entry in the hour before a policy begins, when it holds two profiles (docs/cache.md, "Memory")."""
 RESERVED = 0.25
 """Of a node's memory, for replication and failover: ElastiCache's reserved-memory-percent."""
