@@ -40,7 +40,7 @@ check: bootstrap bootstrap-sam bootstrap-checkov ## Check format, lint, types, i
 	$(BIN)/zizmor --offline --quiet --persona pedantic .
 	$(SAM) validate
 	$(SAM) validate --lint
-	$(PYTHON) -m tests.template.checkov_stacks
+	$(PYTHON) -m tests.template.check_stacks
 
 .PHONY: clients
 clients: bootstrap bootstrap-clients ## Lint openapi.yaml, generate clients from it and lend with them

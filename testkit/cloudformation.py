@@ -64,7 +64,7 @@ def cloudformation_waits() -> Iterator[CloudFormation]:
             """Say nothing."""
 
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         waiting.url = f"http://127.0.0.1:{server.server_port}/"
         try:

@@ -127,9 +127,9 @@ def test_killed_at_any_moment_it_has_imported_all_or_nothing(importer: Importer,
     subprocess.run([*IMPORT, *files, "--dry-run"], check=True, capture_output=True)
     takes = time.monotonic() - started
 
-    for moment in range(1, 11):
+    for moment in range(1, 7):
         with subprocess.Popen([*IMPORT, *files], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
-            time.sleep(takes * (0.3 + 0.07 * moment))
+            time.sleep(takes * (0.3 + 0.11 * moment))
             process.kill()
         assert eventually(lambda: not other_connections(database), 20)
 

@@ -9,7 +9,7 @@ from local.servers.redis_server import in_container
 from tests.protocol.histories import run, servers
 
 LANES = 2
-HISTORIES = int(os.environ.get("PROTOCOL_HISTORIES", "40"))
+HISTORIES = int(os.environ.get("PROTOCOL_HISTORIES", "20"))
 
 
 def test_no_random_history_lets_an_older_score_be_seen(mysql_environment: dict[str, str]) -> None:

@@ -18,6 +18,7 @@ import contextlib
 import copy
 import json
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ def expand(parameters: dict[str, str], layer: str = "layer") -> dict[str, Any]:
         parameters: The parameters that differ from their defaults.
         layer: Name of the layer's upload. Another name means another content.
     """
-    template = copy.deepcopy(yaml_parse(TEMPLATE.read_text(encoding="utf-8")))
+    template = copy.deepcopy(written())
     for name, resource in template["Resources"].items():
         properties = resource.get("Properties", {})
         if "CodeUri" in properties:
@@ -58,6 +59,13 @@ def expand(parameters: dict[str, str], layer: str = "layer") -> dict[str, Any]:
     translator = Translator(managed_policy_map={}, sam_parser=Parser(), boto_session=session)
     expanded: dict[str, Any] = translator.translate(sam_template=template, parameter_values=defaults | parameters)
     return expanded
+
+
+@cache
+def written() -> dict[str, Any]:
+    """Return the template as it is written; reading it takes twice as long as a transform."""
+    template: dict[str, Any] = yaml_parse(TEMPLATE.read_text(encoding="utf-8"))
+    return template
 
 
 def complaints(template: dict[str, Any]) -> list[str]:

@@ -15,6 +15,10 @@ from tests.contract.conformance import assert_conforms
 from tests.template.conftest import Tool
 
 PATH = "/create-loan"
+KEYS = ONE, TWICE, QUOTED, TOO_LONG, TWO = (
+    *(("key-1",), ("key-1", "key-1"), ('"key-1"',)),
+    *(("k" * 300,), ("key-1", "key-2")),
+)
 
 
 @pytest.fixture
@@ -29,37 +33,43 @@ def store(monkeypatch: pytest.MonkeyPatch) -> FakeLoanStore:
     return store
 
 
-def responses_to(sam_tool: Tool, *keys: list[str]) -> list[dict[str, Any]]:
-    """Return the responses to create-loans, each with these Idempotency-Key headers."""
+@pytest.fixture(scope="module")
+def events(sam_tool: Tool) -> dict[tuple[str, ...], dict[str, Any]]:
+    """The event of a create-loan with each of these Idempotency-Key headers."""
     requests = [
         {"path": PATH, "headers": [["Idempotency-Key", value] for value in values], "body": VALID_BODY}
-        for values in keys
+        for values in KEYS
     ]
-    events = sam_tool("events", requests)
-    assert "Idempotency-Key" in events[0]["headers"], "not as API Gateway writes it: that is why this is a test"
-    responses = [HANDLERS[PATH](event, LambdaContext("create_loan")) for event in events]
-    for response in responses:
-        assert_conforms("POST", PATH, response)
-    return responses
+    events = dict(zip(KEYS, sam_tool("events", requests), strict=True))
+    assert "Idempotency-Key" in events[ONE]["headers"], "not as API Gateway writes it: that is why this is a test"
+    return events
 
 
-def test_the_same_request_twice_is_one_loan(sam_tool: Tool, store: FakeLoanStore) -> None:
-    first, second = responses_to(sam_tool, ["key-1"], ["key-1"])
+def response_to(event: dict[str, Any]) -> dict[str, Any]:
+    response = HANDLERS[PATH](event, LambdaContext("create_loan"))
+    assert_conforms("POST", PATH, response)
+    return response
+
+
+def test_the_same_request_twice_is_one_loan(
+    events: dict[tuple[str, ...], dict[str, Any]], store: FakeLoanStore
+) -> None:
+    first, second = response_to(events[ONE]), response_to(events[ONE])
 
     assert (first["statusCode"], second["statusCode"]) == (201, 201)
     assert second["headers"]["idempotency-replayed"] == "true"
     assert len(store.loans[1001]) == 4
 
 
-def test_a_retry_that_says_its_key_twice_or_in_quotes_is_the_same_request(sam_tool: Tool, store: FakeLoanStore) -> None:
-    responses = responses_to(sam_tool, ["key-1", "key-1"], ["key-1"], ['"key-1"'])
+def test_a_retry_that_says_its_key_twice_or_in_quotes_is_the_same_request(
+    events: dict[tuple[str, ...], dict[str, Any]], store: FakeLoanStore
+) -> None:
+    responses = [response_to(events[keys]) for keys in (TWICE, ONE, QUOTED)]
 
     assert [response["headers"].get("idempotency-replayed") for response in responses] == [None, "true", "true"]
     assert len(store.loans[1001]) == 4
 
 
-def test_a_wrong_key_is_refused(sam_tool: Tool, store: FakeLoanStore) -> None:
-    responses = responses_to(sam_tool, ["k" * 300], ["key-1", "key-2"])
-
-    assert [response["statusCode"] for response in responses] == [422, 422]
+def test_a_wrong_key_is_refused(events: dict[tuple[str, ...], dict[str, Any]], store: FakeLoanStore) -> None:
+    assert [response_to(events[keys])["statusCode"] for keys in (TOO_LONG, TWO)] == [422, 422]
     assert len(store.loans[1001]) == 3

@@ -255,6 +255,12 @@ def test_every_parameter_is_grouped_and_every_scenario_names_real_ones() -> None
     assert {name for each in SCENARIOS.values() for name in each} <= set(grouped)
 
 
+def test_every_condition_is_met_and_missed_by_some_stack(templates: Templates, stacks: dict[str, Concrete]) -> None:
+    """So the other tests see everything that the template can make."""
+    for name in templates.expanded({})["Conditions"]:
+        assert {stack.holds({"Condition": name}) for stack in stacks.values()} == {True, False}, name
+
+
 def _refers_to_a_resource(value: Any, stack: Concrete) -> bool:
     return isinstance(value, dict) and value.get("Ref") in stack.resources
 
