@@ -1,11 +1,11 @@
 """Computes an alarm's states from data points, as CloudWatch's user guide says that it evaluates alarms.
 
 Source: "Using Amazon CloudWatch alarms", "Evaluating an alarm" and "Configuring how alarms treat missing data"; "Using
-metric math". Only what the template's alarms use is there. CloudWatch looks at more periods than it needs, so that it
-can prefer real data points to missing ones; how many more it does not tell, and its examples show two.
+metric math": "Missing values in a time series are treated as 0". Only what the template's alarms use is there.
+CloudWatch looks at more periods than it needs, so that it can prefer real data points to missing ones; how many more it
+does not tell, and its examples show two.
 """
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -76,16 +76,8 @@ def _by_period(by_minute: Series, step: int) -> Series:
 
 
 def _computed(expression: str, series: Mapping[str, Series], period: int) -> float | None:
-    """Return an expression's value; None where an operand is missing or zero divides."""
-    here = {name: each.get(period) for name, each in series.items()}
-    filled = re.sub(r"FILL\((\w+), (\d+)\)", lambda found: _filled(here[found[1]], found[2]), expression)
-    if any(here[name] is None for name in re.findall(r"[a-z]+", filled)):
-        return None
+    """Return an expression's value; a missing value counts as 0, and where zero divides there is none."""
     try:
-        return float(eval(filled, {}, here))  # noqa: S307 - the template's own
+        return float(eval(expression, {}, {name: each.get(period, 0) for name, each in series.items()}))  # noqa: S307 - the template's own
     except ZeroDivisionError:
         return None
-
-
-def _filled(value: float | None, filler: str) -> str:
-    return filler if value is None else str(value)

@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -55,6 +56,39 @@ class Traffic:
 
 def evenly(rate: float, minute: int) -> int:
     return int(rate * (minute + 1)) - int(rate * minute)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_version_that_has_never_answered_rings(function: str, stacks: dict[str, Concrete]) -> None:
+    """It crashes from its first call on, so the functions' own metric does not exist."""
+    traffic = Traffic(stacks["prod"], function)
+    for minute in range(BEGINS, MINUTES):
+        traffic.request(minute, fails=True, crashes=True)
+
+    assert traffic.first_ring(f"{function}ErrorsAlarm") == 2
+    assert traffic.first_ring(f"{function}CanaryAlarm") == 2
+    expressions = re.findall(r"'Expression': '([^']+)'", str(stacks["prod"].of_type("AWS::CloudWatch::Alarm")))
+    assert [each for each in expressions if "FILL" in each] == [], "of a metric without any value it makes nothing"
+
+
+@pytest.mark.parametrize("late", [0, 2, 4])
+def test_runs_that_have_not_ended_yet_do_not_ring_and_a_schedule_that_stands_still_does(
+    late: int, stacks: dict[str, Concrete]
+) -> None:
+    """Lambda tells of a run when it has ended, after two minutes, in the minute of its begin."""
+    stack = stacks["prod"]
+    metric = key(stack.resources["RefreshCacheRunsAlarm"]["Properties"])
+
+    def first(last: int) -> int | None:
+        """Return the first minute that rings where the last run begins in one."""
+        for now in range(BEGINS, MINUTES):
+            begun = dict.fromkeys(range(min(last + 1, now - late)), 1)
+            if now in rings(stack, "RefreshCacheRunsAlarm", {metric: begun}, now):
+                return now
+        return None
+
+    assert first(last=MINUTES) is None
+    assert BEGINS + 5 < (first(last=BEGINS) or 0) <= BEGINS + 8
 
 
 def at_random(rng: random.Random) -> Callable[[float, int], int]:

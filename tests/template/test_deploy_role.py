@@ -4,6 +4,7 @@ import json
 import re
 import warnings
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from typing import Any
 
 import pytest
@@ -108,6 +109,21 @@ def test_what_makes_roles_reaches_the_stacks_own_alone() -> None:
                 assert re.search(r":(role|policy)/\$\{Stack\}-\*$", statement["Resource"]["Fn::Sub"]), statement
     own_names = [each["Properties"].get("RoleName") or each["Properties"].get("ManagedPolicyName") for each in owned()]
     assert all(name["Fn::Sub"].startswith("deploy-${Stack}-") for name in own_names)
+
+
+@pytest.mark.parametrize("scenario", ["dev", "prod with a proxy"])
+def test_the_role_may_write_the_dashboard_by_its_name(scenario: str, stacks: dict[str, Concrete]) -> None:
+    [allowed] = [
+        statement["Resource"]["Fn::Sub"].partition(":dashboard/")[2].replace("${Stack}", "lending-prod")
+        for name in POLICIES
+        for statement in ROLES[name]["Properties"]["PolicyDocument"]["Statement"]
+        if "cloudwatch:PutDashboard" in statement["Action"]
+    ]
+    [dashboard] = stacks[scenario].of_type("AWS::CloudWatch::Dashboard").values()
+    name = dashboard["DashboardName"]
+    text = name["Fn::Sub"] if "Fn::Sub" in name else f"${{{name['Ref']}}}"
+
+    assert fnmatch(text.replace("${AWS::StackName}", "lending-prod"), allowed)
 
 
 def owned() -> list[dict[str, Any]]:

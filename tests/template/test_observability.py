@@ -172,11 +172,16 @@ def test_a_silent_refresh_rings_too(stack: Concrete) -> None:
         assert stack.resources[name]["Properties"]["TreatMissingData"] == "breaching"
 
 
-def test_a_schedule_that_stands_still_rings_before_its_last_run_has_ended(stack: Concrete) -> None:
+def test_a_schedule_that_stands_still_rings_after_five_minutes(stack: Concrete) -> None:
     runs = stack.resources["RefreshCacheRunsAlarm"]["Properties"]
 
     assert runs["Dimensions"] == [{"Name": "FunctionName", "Value": {"Ref": "RefreshCacheFunction"}}]
-    assert runs["Period"] * runs["EvaluationPeriods"] <= functions()["RefreshCacheFunction"]["Timeout"]
+    assert (runs["Period"], runs["EvaluationPeriods"], runs.get("DatapointsToAlarm", 5)) == (60, 5, 5)
+    assert runs["EvaluationPeriods"] * 60 > 2 * functions()["RefreshCacheFunction"]["Timeout"], (
+        "or its own runs ring it"
+    )
+    for text in (runs["AlarmDescription"], (ROOT / "docs/runbooks.md").read_text(encoding="utf-8")):
+        assert re.search(r"No run (of the refresh )?has begun for five minutes", text)
 
 
 def test_every_function_of_the_sweep_is_watched_for_throttles(stack: Concrete) -> None:

@@ -192,6 +192,16 @@ def test_your_own_caches_secret_may_be_read_and_decrypted(stacks: dict[str, Conc
     assert variables["REDIS_SECRET_ID"] in contexts
 
 
+def test_the_flow_log_may_do_what_its_guide_asks_for(stacks: dict[str, Concrete]) -> None:
+    """VPC's user guide, "Publish flow logs to CloudWatch Logs"; no group is made, for there is one."""
+    [policy] = stacks["dev"].resources["FlowLogRole"]["Properties"]["Policies"]
+    write, find = policy["PolicyDocument"]["Statement"]
+
+    assert set(write["Action"]) == {"logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"}
+    assert write["Resource"] == {"Fn::GetAtt": ["NetworkLogs", "Arn"]}
+    assert (find["Action"], find["Resource"]) == ("logs:DescribeLogGroups", "*")
+
+
 def test_the_key_serves_every_service_that_encrypts_with_it(stack: Concrete) -> None:
     """Services that act for themselves, not for a caller, need the key's own policy: nothing says so when they fail."""
     granted = {

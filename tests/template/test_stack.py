@@ -1,6 +1,7 @@
 """The stack is safe by default, ready for failures in production, and has no names that clash."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -11,8 +12,9 @@ from tests.template.concrete import Concrete
 from tests.template.conftest import Templates
 from tests.template.scenarios import SCENARIOS
 
-BEFORE_THEIR_STORES = {"FunctionsToCacheIn", "FunctionsToProxyIn", "ProxyToDatabaseIn"}
-"""What the cache and the proxy wait for. The functions wait for these two."""
+BEFORE_THEIR_STORES = {"FunctionsToCacheIn"}
+"""What the cache waits for. The functions wait for the cache."""
+REFERENCE = re.compile(r'"Ref": "(\w+)"|"Fn::GetAtt": \["(\w+)"|\$\{(\w+)')
 CACHES = {"AWS::ElastiCache::ReplicationGroup", "AWS::ElastiCache::ServerlessCache"}
 API_FUNCTIONS = ["CheckEligibilityFunction", "CreateLoanFunction", "RefreshCacheFunction"]
 
@@ -35,11 +37,39 @@ def test_the_schema_waits_for_the_ways_that_it_needs(stack: Concrete) -> None:
     needed = {
         name
         for name in stack.resources
-        if name in {"SecretsManagerEndpoint", "S3Endpoint", "SubnetARoutes", "SubnetBRoutes", "DbProxyTargets"}
-        or name.startswith(("FunctionsTo", "ProxyToDatabase", "YourDatabase", "YourCache"))
+        if name in {"SecretsManagerEndpoint", "S3Endpoint", "SubnetARoutes", "SubnetBRoutes"}
+        or (name.startswith(("FunctionsTo", "YourDatabase", "YourCache")) and "Proxy" not in name)
     } - BEFORE_THEIR_STORES
 
     assert after == needed
+
+
+def waits_for(stack: Concrete, name: str) -> set[str]:
+    """Return all resources that are made before one."""
+    found: set[str] = set()
+    wanted = [name]
+    while wanted:
+        resource = stack.resources[wanted.pop()]
+        depends = resource.get("DependsOn", [])
+        text = json.dumps({part: resource.get(part, {}) for part in ("Properties", "Metadata")})
+        named = {match[match.lastindex or 0] for match in REFERENCE.finditer(text)}
+        named |= {depends} if isinstance(depends, str) else set(depends)
+        new = named & stack.resources.keys() - found
+        found |= new
+        wanted += new
+    return found
+
+
+def test_the_proxys_targets_wait_for_the_account_and_the_functions_for_the_targets(stacks: dict[str, Concrete]) -> None:
+    """RDS may look whether the proxy can log in, and the migration makes the account by which it does."""
+    stack = stacks["prod with a proxy"]
+    of_targets = waits_for(stack, "DbProxyTargets")
+
+    assert {"Schema", "Database", "ProxyToDatabaseOut", "ProxyToDatabaseIn"} <= of_targets
+    assert "DbProxyTargets" not in of_targets, "a circle"
+    assert not {"DbProxyTargets", "FunctionsToProxyOut", "ProxyToDatabaseOut"} & waits_for(stack, "Schema")
+    for name in API_FUNCTIONS:
+        assert {"Schema", "DbProxyTargets", "FunctionsToProxyOut", "FunctionsToProxyIn"} <= waits_for(stack, name)
 
 
 def test_the_migration_goes_past_the_proxy(stacks: dict[str, Concrete]) -> None:
