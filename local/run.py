@@ -16,6 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Self
 
+import psutil
 import pymysql
 
 from db.errors import MigrationError
@@ -23,11 +24,12 @@ from db.migrate import migrate
 from lending.adapters.logins import LoginUnavailableError
 from lending.adapters.mysql_jobs import connect, why_none
 from lending.config import InvalidSettingError, Settings
+from local.front.gunicorn_conf import OWN_LOG_VARIABLE
 from local.sample_data import is_empty, load_if_empty
 
 HOST = "127.0.0.1"
 MAX_PORT = 65535
-LAMBDA_LOG = ".local/lambda.log"
+LOGS = Path(".local")
 
 # template.yaml sets these beside DB_* and REDIS_*. Here one process runs both functions.
 FUNCTION_ENVIRONMENT = {
@@ -49,8 +51,8 @@ class Options:
     """0: the system chooses a free one."""
     workers: int
     """Processes, each of which answers one request at a time."""
-    lambda_log: Path
-    """Where the functions' log lines go; /dev/stdout shows them in the terminal."""
+    lambda_log: Path | None
+    """Where the functions' log lines go; /dev/stdout: to the terminal. None: to a file that ends with the run."""
     with_sample: bool
     """Whether an empty database gets the sample portfolio."""
 
@@ -64,7 +66,7 @@ class Options:
         return cls(
             port=_integer(environ, "PORT", 3000, 0, MAX_PORT),
             workers=_integer(environ, "WORKERS", 2, 1, 100),
-            lambda_log=Path(environ.get("LAMBDA_LOG") or LAMBDA_LOG),
+            lambda_log=Path(environ["LAMBDA_LOG"]) if environ.get("LAMBDA_LOG") else None,
             with_sample=environ.get("SAMPLE") == "1",
         )
 
@@ -106,18 +108,29 @@ def prepare_database(settings: Settings, *, with_sample: bool) -> None:
             print("There are no customers yet: `make import` brings yours, `make sample` the sample's.", flush=True)
 
 
+def own_log() -> Path:
+    """Return a log of this run alone; remove those that killed runs have left."""
+    for left in LOGS.glob("lambda-*.log"):
+        pid = left.stem.removeprefix("lambda-")
+        if pid.isdigit() and not psutil.pid_exists(int(pid)):
+            left.unlink(missing_ok=True)
+    return LOGS / f"lambda-{os.getpid()}.log"
+
+
 def serve(listener: socket.socket, options: Options) -> None:
     """Become gunicorn's master process; it ends by SystemExit.
 
     Raises:
         StartError: LAMBDA_LOG cannot be written.
     """
+    log = options.lambda_log or own_log()
     try:
-        options.lambda_log.parent.mkdir(parents=True, exist_ok=True)
-        options.lambda_log.write_bytes(b"")  # keeps only this run's lines; otherwise the file grows without end
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_bytes(b"")  # keeps only this run's lines; otherwise the file grows without end
     except OSError as exc:
-        raise StartError(f"Cannot write LAMBDA_LOG={options.lambda_log}: {exc.strerror}.") from exc
-    os.environ.update(FUNCTION_ENVIRONMENT | os.environ, LAMBDA_LOG=str(options.lambda_log))
+        raise StartError(f"Cannot write LAMBDA_LOG={log}: {exc.strerror}.") from exc
+    own = {} if options.lambda_log else {OWN_LOG_VARIABLE: str(log)}
+    os.environ.update(FUNCTION_ENVIRONMENT | os.environ, LAMBDA_LOG=str(log), **own)
 
     config = ["--config", "python:local.front.gunicorn_conf", "--workers", str(options.workers)]
     sys.argv = ["gunicorn", *config, "--bind", f"fd://{listener.detach()}"]

@@ -4,14 +4,12 @@ Sync workers answer one request at a time, as an execution environment of Lambda
 gunicorn's, by its names.
 """
 
-import http.client
 import logging
 import os
 import signal
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -36,7 +34,8 @@ access_log_format = "%(m)s %(U)s %(s)s %(M)s ms %({cache-status}o)s"
 # Nobody uses gunicornc here, and all projects would share its one socket in the home folder.
 control_socket_disable = True
 
-PROBE_USER_AGENT = "readiness probe"
+OWN_LOG_VARIABLE = "LENDING_OWN_LOG"
+"""Names a log that ends with the run."""
 
 _beside: list["subprocess.Popen[bytes]"] = []
 """The refresh and the pages."""
@@ -51,18 +50,26 @@ class Worker(Protocol):
     sockets: Sequence[socket.socket]
 
 
+class Settings(Protocol):
+    """What the hooks use of gunicorn's settings."""
+
+    workers: int
+
+
 class Master(Protocol):
     """What the hooks use of gunicorn's master, its arbiter."""
 
     WORKERS: Mapping[int, Worker]
     """The workers by process id."""
+    cfg: Settings
 
 
-def on_starting(_server: object) -> None:
+def on_starting(server: Master) -> None:
     """Start what runs beside the workers: the refresh, in place of AWS's schedule, and the pages."""
     with socket.create_server((HOST, 0)) as pages:
         os.environ[PORT_VARIABLE] = str(pages.getsockname()[1])
-        _beside.append(_module("local.pages", str(pages.fileno()), pass_fds=[pages.fileno()]))
+        command = ("local.pages", str(pages.fileno()), str(server.cfg.workers))
+        _beside.append(_module(*command, pass_fds=[pages.fileno()]))
     _beside.append(_module("local.refresh", "--go-on"))
 
 
@@ -95,9 +102,9 @@ def post_fork(_server: object, _worker: Worker) -> None:
 
 
 def post_worker_init(worker: Worker) -> None:
-    """Let the first worker say when the API answers."""
+    """Let the first worker say that the API answers: its handlers are imported, and the socket listens already."""
     if worker.age == 1:
-        threading.Thread(target=_announce, args=worker.sockets[0].getsockname(), daemon=True).start()
+        _announce(*worker.sockets[0].getsockname())
 
 
 def worker_int(_worker: Worker) -> None:
@@ -116,6 +123,8 @@ def on_exit(server: Master) -> None:
     for pid in list(server.WORKERS):
         with suppress(ChildProcessError):
             os.waitpid(pid, 0)
+    if own := os.environ.get(OWN_LOG_VARIABLE):
+        Path(own).unlink(missing_ok=True)
 
 
 def _stop() -> None:
@@ -126,15 +135,11 @@ def _is_worth_a_line(record: logging.LogRecord) -> bool:
     """Tell whether a request was for the API: an open page asks for itself every second."""
     if not isinstance(record.args, Mapping):
         return True
-    return record.args["a"] != PROBE_USER_AGENT and not is_page(str(record.args["m"]), str(record.args["U"]))
+    return not is_page(str(record.args["m"]), str(record.args["U"]))
 
 
 def _announce(host: str, port: int) -> None:
-    """Wait until the API has answered a request, then say how to use it."""
-    connection = http.client.HTTPConnection(host, port)
-    connection.request("GET", "/check-eligibility", headers={"User-Agent": PROBE_USER_AGENT})
-    connection.getresponse().read()
-
+    """Say how to use the API."""
     body = '{"customer_id": 1001, "loan_amount": 100000, "interest_rate": 10.5, "tenure": 12}'
     print(
         f"Ready on http://{host}:{port}. Try:\n\n"

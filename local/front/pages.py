@@ -9,6 +9,7 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 HOST = "127.0.0.1"
 PORT_VARIABLE = "LENDING_PAGES_PORT"
 FOLDERS = ("docs", "openapi.json", "problems", "cache", "customers", "assets")
+METHODS = {"GET", "HEAD"}
 WAIT_SECONDS = 8
 """A page that reads two frozen stores takes some three, and a worker is killed after ten."""
 
@@ -17,7 +18,7 @@ Application = Callable[[WSGIEnvironment, StartResponse], Iterable[bytes]]
 
 def is_page(method: str, path: str) -> bool:
     """Return whether a request is for a page; the contract has no GET."""
-    return method == "GET" and (path == "/" or (path.split("/")[1:2] != [] and path.split("/")[1] in FOLDERS))
+    return method in METHODS and (path == "/" or (path.split("/")[1:2] != [] and path.split("/")[1] in FOLDERS))
 
 
 def with_pages(api: Application) -> Application:
@@ -31,7 +32,7 @@ def with_pages(api: Application) -> Application:
             return api(environ, start_response)
         status, headers, body = _fetched(port, environ)
         start_response(status, headers)
-        return [body]
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 
     return application
 

@@ -1,4 +1,4 @@
-"""Serves the pages on a socket that is handed over: `python -m local.pages FILE_DESCRIPTOR`.
+"""Serves the pages on a socket that is handed over: `python -m local.pages FILE_DESCRIPTOR WORKERS`.
 
 A process of its own, which the front asks: its connections, its breaker and its time are not the service's.
 """
@@ -51,7 +51,8 @@ def _site() -> "Site":
     from local.pages.stores import use_own_patience  # noqa: PLC0415
 
     use_own_patience()
-    site = Site(Path(os.environ["LAMBDA_LOG"]))
+    # One worker is left to the API. A single one is not: a page would never come.
+    site = Site(Path(os.environ["LAMBDA_LOG"]), places=max(1, int(sys.argv[2]) - 1))
     Thread(target=site.keep_fresh, args=(Event(),), daemon=True).start()
     return site
 

@@ -174,8 +174,8 @@ def panels_of_checks(tally: Tally) -> list[Panel]:
 def panels_of_refresh(tally: Tally, waiting: OutboxNow | None, away: str) -> list[Panel]:
     """Return what the refresh does, and what waits for it."""
     names = {"swept": "InvalidationsSwept", "warmed": "ScoresWarmed", "inspected": "ScoresInspected"}
-    last = tally.refreshes[-1] if tally.refreshes else {}
-    ended = clock(last["_aws"]["Timestamp"] / 1000) if last else "none yet"
+    at, last = tally.last_refresh or (None, None)
+    ended = "none yet" if at is None else clock(at)
     oldest: Sequence[tuple[str, Cell]] = [("outbox", f"away: {away}")]
     if waiting is not None:
         oldest = [
@@ -190,7 +190,7 @@ def panels_of_refresh(tally: Tally, waiting: OutboxNow | None, away: str) -> lis
         Panel(
             "Refresh: entries swept, warmed and inspected",
             ["", "15 minutes", f"last run ({ended})"],
-            [(name, *tally.counts(metric), last.get(metric, ["-"])[0]) for name, metric in names.items()],
+            [(name, *tally.counts(metric), "-" if last is None else last[metric]) for name, metric in names.items()],
             note="A run sweeps and warms every second, inspects once, and says what it did after a minute.",
         ),
         Panel(

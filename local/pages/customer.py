@@ -1,5 +1,6 @@
 """One customer explained: where the score comes from, what the cache holds of it, and what would be decided."""
 
+import json
 import shlex
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -18,7 +19,7 @@ from lending.request_errors import FieldError, InvalidRequestError
 from lending.requests import loan_application
 from local.pages import charts
 from local.pages.entries import entry_of, kind_of
-from local.pages.rendering import Page, rendered
+from local.pages.rendering import Page, missing, rendered
 from local.pages.stores import DATABASE_AWAY, Customer, customer, money, why
 from local.pages.tally import Tally
 
@@ -63,7 +64,7 @@ def customer_page(customer_id: int, query: Mapping[str, str], host: str, tally: 
     except DATABASE_AWAY as exc:
         away = why(exc)
     if found is None and not away:
-        return Page(rendered("missing", root="/", path=f"/customers/{customer_id}"), status=404)
+        return missing(f"/customers/{customer_id}")
     what_if = _what_if(customer_id, query, found)
     html = rendered(
         "customer",
@@ -151,13 +152,19 @@ def _number(text: str) -> object:
     return number if number.is_finite() else text
 
 
+def _literal(text: str) -> str:
+    """Return what stands in a field of the form as JSON: a number where it is one."""
+    number = _number(text)
+    return str(number) if isinstance(number, Decimal) else json.dumps(text)
+
+
 def _lines(customer_id: int, what_if: WhatIf, host: str) -> dict[str, str]:
     """Return what shows the same in a shell, by its program."""
     settings = wiring.settings()
     redis = ["redis-cli", "-h", settings.redis_host, "-p", str(settings.redis_port)]
     # Without a database number it may be a cluster, whose moves -c follows.
     redis += ["-n", str(settings.redis_db)] if settings.redis_db else ["-c"]
-    asked = ASKED if what_if.errors else {name: f"{Decimal(text.strip()):f}" for name, text in what_if.asked.items()}
+    asked = {name: _literal(text) for name, text in what_if.asked.items()}
     body = ", ".join(f'"{name}": {text}' for name, text in {"customer_id": str(customer_id), **asked}.items())
     return {
         "redis-cli": shlex.join([*redis, "GET", wiring.keyspace().entry(customer_id)]),

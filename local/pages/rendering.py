@@ -1,6 +1,8 @@
 """Makes HTML of templates: jinja2, which escapes whatever is put into them."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -33,6 +35,8 @@ class Page(NamedTuple):
     status: int = 200
     inline_styles: bool = False
     """Swagger UI sets some as it draws."""
+    also: Mapping[str, str] = MappingProxyType({})
+    """Headers beside those of every page."""
 
     def headers(self) -> dict[str, str]:
         """Return the headers; the browser itself sees to it that nothing comes from elsewhere."""
@@ -44,6 +48,7 @@ class Page(NamedTuple):
             "cache-control": "no-store",
             "x-content-type-options": "nosniff",
             "referrer-policy": "no-referrer",
+            **self.also,
         }
 
 
@@ -57,3 +62,8 @@ def rendered(template: str, *, root: str = "", static: bool = False, **values: o
         values: What the template asks for.
     """
     return _templates.get_template(f"{template}.html").render(root=root, static=static, **values).encode()
+
+
+def missing(path: str, why: str = "") -> Page:
+    """Return what is shown where there is nothing, and why there is not."""
+    return Page(rendered("missing", root="/", path=path, why=why), status=404)

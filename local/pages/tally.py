@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 SECONDS_OF_A_BUCKET = 15
 BUCKETS = 60
@@ -36,6 +36,28 @@ class Bucket:
     counts: Counter[str] = field(default_factory=Counter)
     latencies: dict[str, Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
 
+    def merge(self, other: "Bucket") -> None:
+        """Add what another has counted."""
+        self.counts.update(other.counts)
+        for of, latencies in other.latencies.items():
+            self.latencies[of].update(latencies)
+
+
+class Seen(NamedTuple):
+    """A decision, as its line has it."""
+
+    at: float
+    lends: bool
+    customer_id: int
+    loan_amount: object
+    interest_rate: object
+    tenure: object
+    approved: bool
+    reason_codes: Sequence[str]
+    corrected_interest_rate: object
+    credit_score: object
+    cache: object
+
 
 class Tally:
     """The last 15 minutes."""
@@ -44,11 +66,11 @@ class Tally:
         self._log = log
         self._position = -1
         self._buckets: dict[int, Bucket] = {}
-        self._decisions: OrderedDict[int, deque[Line]] = OrderedDict()
+        self._decisions: OrderedDict[int, deque[Seen]] = OrderedDict()
         self.since = math.inf
         """From when on every line is counted."""
-        self.refreshes: deque[Line] = deque(maxlen=BUCKETS)
-        """The lines of the refresh's runs, the newest last."""
+        self.last_refresh: tuple[float, Counter[str]] | None = None
+        """When a run of the refresh has ended last, and what it counted."""
         self.obstacle = ""
         """Why nothing is counted."""
 
@@ -108,47 +130,31 @@ class Tally:
         starts = [(first + number) * SECONDS_OF_A_BUCKET for number in range(BUCKETS)]
         return [clock(start) for start in starts]
 
-    def decisions(self, customer_id: int) -> Sequence[Line]:
+    def decisions(self, customer_id: int) -> Sequence[Seen]:
         """Return the last decisions on a customer, the newest first."""
         return list(reversed(self._decisions.get(customer_id, ())))
 
     def _add(self, text: bytes) -> None:
+        now, counted = time.time(), Bucket()
         try:
             line = json.loads(text)
             at = line["_aws"]["Timestamp"] / 1000
-        except (ValueError, KeyError, TypeError):
-            return  # two processes wrote at once
-        self.since = min(self.since, at)
-        if "InvalidationsSwept" in line:
-            self.refreshes.append(line)
-        bucket = self._buckets.setdefault(int(at // SECONDS_OF_A_BUCKET), Bucket())
-        metrics = line["_aws"]["CloudWatchMetrics"][0]["Metrics"]
-        for metric in metrics:
-            if metric["Unit"] == "Count":
-                bucket.counts[metric["Name"]] += line[metric["Name"]][0]
-        if "status" not in line:
+            if not 0 <= at <= now + SECONDS_OF_A_BUCKET:
+                return
+            decision = _count(line, at, counted)
+        except Exception:  # noqa: BLE001 - two processes wrote at once, or somebody else, who may write anything
             return
-        # Here one process has both functions, and one name in the lines. What lends says what became of it, except
-        # where it was refused.
-        lends = bool(line.get("first_request_id")) or "LoanApproved" in line or "LoanDeclined" in line
-        bucket.counts[f"{line['status'] // 100}xx"] += 1
-        kinds = [LOAN if lends else CHECK]
-        if not lends:
-            kinds += [kind for metric, kind in CACHE_METRICS.items() if metric in line]
-            bucket.counts.update(kinds[1:])
-        milliseconds = max(line["Latency"][0], 0.001)
-        for kind in kinds:
-            bucket.latencies[kind][round(math.log(milliseconds) / WIDTH_OF_A_BIN)] += 1
-        is_replay = lends and not {"LoanApproved", "LoanDeclined"} & line.keys()
-        if "approved" in line and not is_replay:
-            self._note_decision(line, bucket, at, lends=lends)
+        self.since = min(self.since, at)
+        self._buckets.setdefault(int(at // SECONDS_OF_A_BUCKET), Bucket()).merge(counted)
+        if "InvalidationsSwept" in counted.counts:
+            self.last_refresh = at, counted.counts
+        if decision is not None:
+            self._note(decision)
 
-    def _note_decision(self, line: Line, bucket: Bucket, at: float, *, lends: bool) -> None:
-        bucket.counts.update([f"reason:{reason}" for reason in line["reason_codes"] or ["approved"]])
-        line["at"], line["lends"] = at, lends
-        of_customer = self._decisions.setdefault(line["customer_id"], deque(maxlen=DECISIONS_OF_EACH))
-        of_customer.append(line)
-        self._decisions.move_to_end(line["customer_id"])
+    def _note(self, decision: Seen) -> None:
+        of_customer = self._decisions.setdefault(decision.customer_id, deque(maxlen=DECISIONS_OF_EACH))
+        of_customer.append(decision)
+        self._decisions.move_to_end(decision.customer_id)
         if len(self._decisions) > CUSTOMERS:
             self._decisions.popitem(last=False)
 
@@ -159,6 +165,37 @@ class Tally:
     @staticmethod
     def _now() -> int:
         return int(time.time() // SECONDS_OF_A_BUCKET)
+
+
+def _count(line: Line, at: float, into: Bucket) -> Seen | None:
+    """Count a line, and return the decision that it tells of.
+
+    Raises:
+        Exception: It is not one of ours.
+    """
+    for metric in line["_aws"]["CloudWatchMetrics"][0]["Metrics"]:
+        if metric["Unit"] == "Count":
+            into.counts[metric["Name"]] += int(line[metric["Name"]][0])
+    if "status" not in line:
+        return None
+    # Here one process has both functions, and one name in the lines. What lends says what became of it, except where
+    # it was refused.
+    lends = bool(line.get("first_request_id")) or "LoanApproved" in line or "LoanDeclined" in line
+    into.counts[f"{int(line['status']) // 100}xx"] += 1
+    kinds = [LOAN if lends else CHECK]
+    if not lends:
+        kinds += [kind for metric, kind in CACHE_METRICS.items() if metric in line]
+        into.counts.update(kinds[1:])
+    place = round(math.log(max(line["Latency"][0], 0.001)) / WIDTH_OF_A_BIN)
+    for kind in kinds:
+        into.latencies[kind][place] += 1
+    is_replay = lends and not {"LoanApproved", "LoanDeclined"} & line.keys()
+    if "approved" not in line or is_replay:
+        return None
+    reasons = [str(reason) for reason in line["reason_codes"]]
+    into.counts.update([f"reason:{reason}" for reason in reasons or ["approved"]])
+    told = {name: line[name] for name in Seen._fields[3:]} | {"reason_codes": reasons}
+    return Seen(at, lends, int(line["customer_id"]), **told)
 
 
 def percentile(bins: Counter[int], percent: int) -> float | None:

@@ -122,7 +122,7 @@ def a_loan_changes_the_pages_before_the_eyes(stage: Stage) -> None:
         stage.post("/check-eligibility", customer_id=BRUNO)
         expect(customer.locator("#entry")).to_contain_text("as the database says")
         hits = cache.locator("#cache-hits-of-checks-percent tbody tr").first
-        before = hits.inner_text()
+        before = hits.text_content() or ""
         stage.post("/create-loan", customer_id=BRUNO)
         expect(customer.locator("#news")).to_contain_text("score 56")
         expect(customer.locator("#entry")).to_contain_text("Nothing")
@@ -149,6 +149,27 @@ def the_keyboard_is_enough(stage: Stage) -> None:
         assert f"GET credit_score:{ASHA}" in page.evaluate("navigator.clipboard.readText()")
         page.get_by_role("button", name="Pause updates").press("Enter")
         expect(page.get_by_role("button", name="Pause updates")).to_have_attribute("aria-pressed", "true")
+
+
+def an_update_leaves_the_focus_and_what_is_scrolled_where_they_are(stage: Stage) -> None:
+    with stage.page("/cache") as page:
+        details = page.locator("#responses details")
+        details.locator("summary").click()
+        details.evaluate("(each) => { each.scrollTop = 150 }")
+        page.evaluate("scrollTo(0, 300)")
+        before = page.locator("#responses tbody").first.text_content() or ""
+        stage.post("/check-eligibility", customer_id=ASHA)
+        expect(page.locator("#responses tbody").first).not_to_have_text(before)
+        expect(details.locator("summary")).to_be_focused()
+        assert details.evaluate("(each) => each.scrollTop") == 150
+        assert page.evaluate("scrollY") == 300
+    with stage.page() as page:
+        link = page.locator("#customers a").last
+        link.focus()
+        renamed = "UPDATE customers SET first_name = 'Another' WHERE customer_id = %s"
+        stage.database.execute(renamed, [link.inner_text()])
+        expect(page.locator("#customers")).to_contain_text("Another")
+        expect(link).to_be_focused()
 
 
 def redis_away_shows_and_passes(stage: Stage) -> None:
@@ -213,6 +234,7 @@ SCENARIOS: list[Callable[[Stage], None]] = [
     a_script_in_a_name_stays_text,
     a_loan_changes_the_pages_before_the_eyes,
     the_keyboard_is_enough,
+    an_update_leaves_the_focus_and_what_is_scrolled_where_they_are,
     redis_away_shows_and_passes,
     the_database_away_shows_and_passes,
     no_request_leaves_the_machine,

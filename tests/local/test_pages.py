@@ -4,12 +4,15 @@ import json
 import math
 import os
 import re
+import shlex
 import socket
 import subprocess
 import sys
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
+from html import unescape
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
@@ -19,6 +22,7 @@ from wsgiref.util import setup_testing_defaults
 import pytest
 import redis
 
+from lending.adapters.redis_connection import Wait
 from lending.responses import INTERNAL_ERROR, PROBLEMS
 from local.front.pages import PORT_VARIABLE, is_page, with_pages
 from local.pages import contract
@@ -26,11 +30,12 @@ from local.pages.cache import ONLY_HERE, ONLY_IN_AWS, CachePage
 from local.pages.entries import Seen, Walk
 from local.pages.rendering import Page
 from local.pages.site import Site
+from local.pages.stores import PATIENCE
 from local.pages.tally import MOST_BYTES, Tally, percentile
 from local.servers.server import Server
 from testkit.database import Database
 from testkit.fakes import Customer, a_loan
-from testkit.service import Service
+from testkit.service import Service, use_patience
 from testkit.template import ROOT
 from testkit.waiting import eventually
 
@@ -50,18 +55,32 @@ def log(tmp_path: Path) -> Path:
 def site(log: Path, service: Service, database: Database) -> Site:  # noqa: ARG001 - it wires the stores
     """The pages on a real database with one customer, and a real Redis; they share the service's own connections."""
     database.add_customer(ASHA, Customer(Decimal(100_000), Decimal(1_000_000)), [a_loan()] * 3)
-    return Site(log)
+    return Site(log, places=1)
 
 
 def html(page: Page) -> str:
     return page.body.decode()
 
 
-def line(latency: float = 1.0, at: float = 0, **fields: Any) -> str:
+DECISION: dict[str, Any] = {
+    "customer_id": 7,
+    "loan_amount": 100000,
+    "interest_rate": 8,
+    "tenure": 12,
+    "corrected_interest_rate": 8,
+    "approved": True,
+    "reason_codes": [],
+    "credit_score": 50,
+    "cache": "hit",
+    "first_request_id": None,
+}
+
+
+def line(latency: object = 1.0, at: object = 0, **fields: Any) -> str:
     """Return a line of metrics as the functions print it."""
     counted = [name for name in fields if name[0].isupper()]
     metrics = [{"Name": name, "Unit": "Count"} for name in counted] + [{"Name": "Latency", "Unit": "Milliseconds"}]
-    aws = {"Timestamp": 1000 * (at or time.time()), "CloudWatchMetrics": [{"Metrics": metrics}]}
+    aws = {"Timestamp": at or 1000 * time.time(), "CloudWatchMetrics": [{"Metrics": metrics}]}
     values = {name: [value] if name in counted else value for name, value in fields.items()}
     return json.dumps({"_aws": aws, "status": 200, **values, "Latency": [latency]}) + "\n"
 
@@ -92,6 +111,10 @@ def test_what_is_asked_stays_text_too(site: Site) -> None:
     assert "<script>" not in page
     assert "/loan_amount must be a number" in page
     assert "/tenure must be" in page
+    [curl] = re.findall(r'<pre [^>]*id="curl"[^>]*>(.*)</pre>', page)
+    body = json.loads(shlex.split(unescape(curl))[-1], parse_float=Decimal)
+    asked = {"loan_amount": '"><script>', "interest_rate": 8, "tenure": Decimal("1e999999")}
+    assert body == {"customer_id": ASHA, **asked}, "it asks for what is in the form"
 
 
 def test_the_pages_are_for_who_calls_this_machine_by_its_own_names(site: Site) -> None:
@@ -142,12 +165,21 @@ def test_looking_changes_nothing(site: Site, database: Database, redis_client: r
 def test_a_page_that_is_watched_is_made_ahead(
     site: Site, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Here by nobody but who keeps it fresh."""
+    """Here by nobody but who keeps it fresh, whatever has gone wrong before."""
     monkeypatch.setattr("local.pages.cache.FRESH_SECONDS", math.inf)
     shown = '<th scope="row">anything else</th><td class="n">{}</td>'
     ended = Event()
     keeper = Thread(target=site.keep_fresh, args=(ended,))
     assert shown.format(0) in html(site.page("/cache", HOST))
+    looked, look = [], CachePage.look
+
+    def fails_once(page: CachePage) -> Page:
+        looked.append(page)
+        if len(looked) == 1:
+            raise ArithmeticError
+        return look(page)
+
+    monkeypatch.setattr(CachePage, "look", fails_once)
     redis_client.set("credit_score:8", "?")
 
     keeper.start()
@@ -158,7 +190,10 @@ def test_a_page_that_is_watched_is_made_ahead(
         keeper.join()
 
 
-def test_pages_come_and_say_so_while_a_store_is_frozen(site: Site, redis_server: Server) -> None:
+def test_pages_come_and_say_so_while_a_store_is_frozen(
+    site: Site, redis_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_patience(monkeypatch, PATIENCE)
     redis_server.pause()
     try:
         assert "Redis does not answer" in html(site.page("/cache", HOST))
@@ -166,6 +201,39 @@ def test_pages_come_and_say_so_while_a_store_is_frozen(site: Site, redis_server:
         assert "Something has failed" in html(site.page("/", HOST))
     finally:
         redis_server.resume()
+
+
+def test_while_a_store_is_frozen_pages_wait_in_their_places_alone(
+    site: Site, redis_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each that waits keeps a worker of the API waiting."""
+    monkeypatch.setattr("local.pages.entries.WAIT", Wait(60, 60))
+    path = f"/customers/{ASHA}"
+    site.page(path, HOST)  # its connections are open
+    with ThreadPoolExecutor(1) as pool:
+        redis_server.pause()
+        try:
+            waits = pool.submit(site.page, path, HOST)
+            assert eventually(lambda: not site.places._value, 30)
+            others = [site.page(other, HOST) for other in ("/", "/cache", path)]
+            still = [site.page(other, HOST).status for other in ("/docs", "/assets/pages.js")]
+        finally:
+            redis_server.resume()
+
+    assert [(page.status, page.headers()["retry-after"]) for page in others] == [(503, "1")] * 3
+    assert still == [200, 200]
+    assert waits.result().status == 200
+    assert site.page("/", HOST).status == 200
+
+
+@pytest.mark.parametrize(
+    "path", ["/customers?id=abc", "/customers?id=", "/customers", "/customers/0", "/customers/x/y"]
+)
+def test_what_is_no_customers_number_is_said_to_be_none(path: str, site: Site) -> None:
+    page = site.page(path, HOST)
+
+    assert page.status == 404
+    assert "is no customer&#39;s number" in html(page)
 
 
 @pytest.mark.usefixtures("service")
@@ -187,14 +255,12 @@ def test_a_walk_counts_every_kind_of_entry(redis_client: redis.Redis) -> None:
 
 def test_requests_are_counted_by_what_the_functions_print(log: Path) -> None:
     tally = Tally(log)
-    decided: dict[str, Any] = {"customer_id": 7, "approved": True, "reason_codes": [], "first_request_id": None}
-    declined = {**decided, "approved": False, "reason_codes": ["CUSTOMER_ON_HOLD"]}
+    declined = {**DECISION, "approved": False, "reason_codes": ["CUSTOMER_ON_HOLD"]}
     with log.open("a", encoding="utf-8") as written:
-        written.write(line(1, CacheHit=1, **decided) * 98 + line(50, CacheHit=1, **decided) * 2)
+        written.write(line(1, CacheHit=1, **DECISION) * 98 + line(50, CacheHit=1, **DECISION) * 2)
         written.write(line(5, CacheMiss=1, status=404))
-        written.write("something else\n" + '{"_aws": nonsense}\n')
         written.write(line(7, LoanDeclined=1, CacheHit=1, **declined))
-        written.write(line(7, at=time.time() - 3600, CacheHit=1, **decided))
+        written.write(line(7, at=1000 * (time.time() - 3600), CacheHit=1, **DECISION))
         written.write('{"_aws": half of a li')
 
     tally.catch_up()
@@ -203,7 +269,36 @@ def test_requests_are_counted_by_what_the_functions_print(log: Path) -> None:
     assert tally.reasons() == Counter(approved=100, CUSTOMER_ON_HOLD=1)
     assert tally.percentile("hit", 50) == pytest.approx(1, rel=0.03)
     assert tally.percentile("hit", 99) == pytest.approx(50, rel=0.03)
-    assert [one["lends"] for one in tally.decisions(7)][:3] == [False, True, False]
+    assert [one.lends for one in tally.decisions(7)][:3] == [False, True, False]
+
+
+NOT_OURS = {
+    "no JSON": '{"_aws": nonsense}\n',
+    "no text": b'\xff"_aws"\n'.decode("latin-1"),
+    "no object": '["_aws"]\n',
+    "too deep": '{"_aws":' + "[" * 100_000 + "\n",
+    "no metrics": '{"_aws": {"Timestamp": 1, "CloudWatchMetrics": []}, "status": 200}\n',
+    "no time": line(at="now"),
+    "a time that never comes": line(at=1e300),
+    "no finite time": line(at=math.inf),
+    "a count that is none": line(CacheHit="one"),
+    "no finite count": line(InvalidationsSwept=math.nan),
+    "a status that is none": line(status="fine"),
+    "a latency that is none": line("1 ms"),
+    "no finite latency": line(math.inf),
+    "half a decision": line(approved=True, reason_codes=[], customer_id=ASHA),
+    "a decision on nobody": line(**{**DECISION, "customer_id": [ASHA]}),
+    "a decision without reasons": line(**{**DECISION, "customer_id": ASHA, "reason_codes": None}),
+}
+
+
+@pytest.mark.parametrize("text", NOT_OURS.values(), ids=NOT_OURS)
+def test_a_line_that_is_not_ours_counts_for_nothing_and_breaks_no_page(text: str, site: Site, log: Path) -> None:
+    with log.open("a", encoding="utf-8") as written:
+        written.write(text + line(CacheMiss=1))
+
+    assert '>misses</th><td class="n">1</td><td class="n">100.0<' in html(site.page("/cache", HOST))
+    assert "none in this run" in html(site.page(f"/customers/{ASHA}", HOST))
 
 
 def test_a_line_is_counted_once_and_when_it_is_whole(log: Path) -> None:
@@ -297,6 +392,8 @@ def test_the_api_answers_while_the_pages_do_not(monkeypatch: pytest.MonkeyPatch)
     ("method", "path", "expected"),
     [
         ("GET", "/", True),
+        ("HEAD", "/cache", True),
+        ("HEAD", "/create-loan", False),
         ("GET", "/cache", True),
         ("GET", "/problems/invalid-request", True),
         ("GET", "/check-eligibility", False),

@@ -23,7 +23,7 @@ import pytest
 from pymysql.cursors import DictCursor
 
 from db.migrate import LOCK_NAME
-from local.run import Options, StartError
+from local.run import Options, StartError, own_log
 from local.servers.server import Server
 from testkit.database import Database, connect
 from testkit.waiting import eventually
@@ -134,7 +134,7 @@ def test_a_database_that_nobody_wants_the_sample_in_gets_none(
 
 
 def test_what_the_functions_print_goes_to_their_log_under_the_name_of_the_service(api: Run) -> None:
-    """From the first line on. That line belongs to the readiness probe, which is refused."""
+    """From the first line on."""
     status, _ = api.post("/nowhere")
 
     assert status == 404
@@ -177,7 +177,6 @@ def test_terminal_shows_requests_and_the_log_what_the_functions_say(api: Run) ->
     assert eventually(lambda: request_line.search(api.shown), 5), api.shown
     assert '"_aws"' in api.lambda_log.read_text()
     assert '"_aws"' not in api.shown
-    assert "GET /" not in api.shown, "the probe that found it ready shows among the requests"
 
 
 def test_a_browser_is_shown_the_pages(api: Run) -> None:
@@ -192,6 +191,11 @@ def test_a_browser_is_shown_the_pages(api: Run) -> None:
 
     assert eventually(lambda: shows("/", b"borrows at any rate"), START_SECONDS)
     assert eventually(lambda: shows("/cache", b"Counted since"), START_SECONDS)
+    connection = http.client.HTTPConnection(host, port, timeout=30)
+    connection.request("HEAD", "/problems")
+    response = connection.getresponse()
+    assert (response.status, response.read()) == (200, b"")
+    assert int(response.headers["content-length"]) > 0
     assert f"A browser shows it working: http://{host}:{port}" in api.shown
 
 
@@ -267,10 +271,14 @@ def send(number: signal.Signals) -> Callable[[psutil.Popen], None]:
 def test_stopping_ends_every_process_at_once(
     stop: Callable[[psutil.Popen], None], environment: dict[str, str], tmp_path: Path
 ) -> None:
-    """Quietly, even while a request is under way."""
-    with running(environment, tmp_path) as run, connect(environment) as database, database.cursor() as cursor:
+    """Quietly, even while a request is under way; its own log ends, too."""
+    own_log = {**environment, "LAMBDA_LOG": ""}
+    with running(own_log, tmp_path) as run, connect(environment) as database, database.cursor() as cursor:
         host, port = run.address
         processes = [run.process, *run.process.children(recursive=True)]
+        log = ROOT / ".local" / f"lambda-{run.process.pid}.log"
+        assert log.is_file()
+        assert f"The functions log to .local/{log.name}." in run.shown
         database.begin()
         cursor.execute("SELECT 1 FROM customers WHERE customer_id = %s FOR UPDATE", (WAITING_CUSTOMER_ID,))
         client = Thread(target=lose_answer, args=(run,))
@@ -281,6 +289,7 @@ def test_stopping_ends_every_process_at_once(
 
         assert run.process.wait(STOP_SECONDS) == 0
         assert not [process for process in processes if process.is_running()]
+        assert not log.exists()
         assert "Traceback" not in run.shown
         with socket.create_server((host, port)):
             pass  # the port is free again
@@ -354,14 +363,25 @@ def test_database_in_use_keeps_its_customers(environment: dict[str, str], tmp_pa
 
         with running(environment, tmp_path) as run:
             assert "Loaded" not in run.shown
+            assert '"status":' not in run.lambda_log.read_text(), "nobody has asked yet, and so nothing is counted"
             cursor.execute("SELECT customer_id FROM customers")
             assert cursor.fetchall() == ((1001,),)
 
 
 def test_options_have_defaults() -> None:
-    assert Options.from_env({}) == Options(
-        port=3000, workers=2, lambda_log=Path(".local/lambda.log"), with_sample=False
-    )
+    assert Options.from_env({}) == Options(port=3000, workers=2, lambda_log=None, with_sample=False)
+
+
+def test_the_log_of_a_killed_run_is_removed_by_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("local.run.LOGS", tmp_path)
+    with subprocess.Popen(["true"]) as ended:
+        ended.wait()
+    kept = {tmp_path / name for name in (f"lambda-{os.getppid()}.log", "lambda-of-mine.log")}
+    for log in (*kept, tmp_path / f"lambda-{ended.pid}.log"):
+        log.touch()
+
+    assert own_log() == tmp_path / f"lambda-{os.getpid()}.log"
+    assert set(tmp_path.iterdir()) == kept
 
 
 @pytest.mark.parametrize("port", ["-1", "65536", "3000.0", "٣", " 3000"])

@@ -7,14 +7,30 @@ const news = document.getElementById("news");
 const pause = document.getElementById("pause");
 let paused = false;
 
-function put(part, fresh) {
-  if (part.innerHTML === fresh.innerHTML) return;
-  const open = [...part.querySelectorAll("details[open]")].map((each) => each.id);
-  const within = document.activeElement && part.contains(document.activeElement);
-  const focused = within && document.activeElement.closest("details");
-  part.innerHTML = fresh.innerHTML;
-  for (const id of open) document.getElementById(id).open = true;
-  if (focused) document.getElementById(focused.id).querySelector("summary").focus();
+// Changes only what differs: what has the focus, is scrolled or opened stays so.
+function put(old, fresh) {
+  if (old.isEqualNode(fresh)) return;
+  if (old.nodeType !== fresh.nodeType || old.nodeName !== fresh.nodeName) {
+    old.replaceWith(fresh);
+    return;
+  }
+  if (old.nodeType !== Node.ELEMENT_NODE) {
+    old.nodeValue = fresh.nodeValue;
+    return;
+  }
+  for (const { name } of [...old.attributes]) {
+    if (name !== "open" && !fresh.hasAttribute(name)) old.removeAttribute(name);
+  }
+  for (const { name, value } of fresh.attributes) {
+    if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+  }
+  const children = [...old.childNodes];
+  const wanted = [...fresh.childNodes];
+  for (const [place, child] of children.entries()) {
+    if (place < wanted.length) put(child, wanted[place]);
+    else child.remove();
+  }
+  old.append(...wanted.slice(children.length));
 }
 
 async function look() {
@@ -22,6 +38,7 @@ async function look() {
   const began = performance.now();
   try {
     const answer = await fetch(location.href, { cache: "no-store" });
+    if (answer.headers.has("retry-after")) return SECOND; // other pages wait for a store
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
     const told = fresh.getElementById("news");
     if (told === null) throw new Error("another page");
