@@ -8,7 +8,7 @@ from decimal import Decimal
 from itertools import product
 from typing import NamedTuple
 
-from lending.adapters.mysql_loans import record_of_texts
+from lending.adapters.mysql_loans import record_of
 from lending.domain.eligibility import Decision, decide
 from lending.domain.loans import CreditRecord, LoanApplication
 from lending.domain.policy import Policy
@@ -126,7 +126,7 @@ def tally_of(rows: Sequence[Row], asked: Mapping[int, Sequence[LoanApplication]]
     """Return what the policies make of a piece of the book, where customers ask for the grid or for what they asked."""
     tally = Tally()
     for row in rows:
-        record = record_of_texts(row)
+        record = record_of(row)
         if record is not None:
             tally.add(record, grid(record.customer_id) if asked is None else asked[record.customer_id], terms)
     return tally

@@ -117,22 +117,23 @@ BROKEN_RULES = (
     BrokenRule(
         "a store tells that its writer was demoted",
         LOANS,
-        "from_writer=not _from_demoted(rows)",
+        "from_writer=not _from_demoted(row)",
         "from_writer=True",
         DEMOTED,
     ),
     BrokenRule(
         "a demoted writer's successor is asked instead",
         LOANS,
-        "        if _from_demoted(rows):\n            # The connection",
+        "        if _from_demoted(rows[0]):\n            # The connection",
         "        if False:\n            # The connection",
         DEMOTED,
     ),
     BrokenRule(
         "whether a server takes writes is read in a row of its own",
         LOANS,
-        "SELECT {READ_ONLY}, c.customer_id, c.monthly_salary",
-        "SELECT @@global.read_only, @@global.innodb_read_only, c.customer_id, c.monthly_salary",
+        "SELECT CONCAT_WS('|', {READ_ONLY},\n         IFNULL(c.customer_id, ''), IFNULL(c.monthly",
+        "SELECT CONCAT_WS('|', @@global.read_only, @@global.innodb_read_only,\n"
+        "         IFNULL(c.customer_id, ''), IFNULL(c.monthly",
         DEMOTED,
     ),
     BrokenRule(

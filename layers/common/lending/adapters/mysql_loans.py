@@ -27,20 +27,21 @@ from lending.ports import EarlierResult, LoanStore, LoanTransaction, Reading
 
 # One statement for the customers and all sums over their loans: one round trip, one snapshot. It says in every row
 # whether the server takes writes, and has a row where there is no customer: a demoted one may not know them yet.
+# All in one column, since the driver takes longer for each column than for what is in it.
 CREDIT_RECORDS = f"""
-SELECT {READ_ONLY}, c.customer_id, c.monthly_salary, c.approved_limit, c.on_hold,
-       COUNT(l.loan_id) AS loans,
-       COALESCE(SUM(l.emis_paid_on_time), 0) AS emis_paid_on_time,
-       COALESCE(SUM(l.tenure), 0) AS tenure_months,
-       COALESCE(SUM(l.start_date BETWEEN %(first_of_year)s AND %(last_of_year)s), 0) AS loans_this_year,
-       COALESCE(SUM(CASE WHEN l.status IN ('APPROVED', 'PAID') THEN l.loan_amount END), 0)
-         AS lent_amount,
-       COALESCE(SUM(CASE WHEN l.status IN ('APPROVED', 'PENDING') AND l.end_date >= %(today)s
-                         THEN l.loan_amount END), 0) AS current_amount,
-       COALESCE(SUM(CASE WHEN l.status IN ('APPROVED', 'PENDING') AND l.end_date >= %(today)s
-                         THEN l.monthly_repayment END), 0) AS current_installments,
-       MIN(CASE WHEN l.status IN ('APPROVED', 'PENDING') AND l.end_date >= %(today)s
-                THEN l.end_date END) AS first_current_end
+SELECT CONCAT_WS('|', {READ_ONLY},
+         IFNULL(c.customer_id, ''), IFNULL(c.monthly_salary, ''), IFNULL(c.approved_limit, ''), IFNULL(c.on_hold, ''),
+         COUNT(l.loan_id),
+         COALESCE(SUM(l.emis_paid_on_time), 0),
+         COALESCE(SUM(l.tenure), 0),
+         COALESCE(SUM(l.start_date BETWEEN %(first_of_year)s AND %(last_of_year)s), 0),
+         COALESCE(SUM(CASE WHEN l.status IN ('APPROVED', 'PAID') THEN l.loan_amount END), 0),
+         COALESCE(SUM(CASE WHEN l.status IN ('APPROVED', 'PENDING') AND l.end_date >= %(today)s
+                           THEN l.loan_amount END), 0),
+         COALESCE(SUM(CASE WHEN l.status IN ('APPROVED', 'PENDING') AND l.end_date >= %(today)s
+                           THEN l.monthly_repayment END), 0),
+         IFNULL(MIN(CASE WHEN l.status IN ('APPROVED', 'PENDING') AND l.end_date >= %(today)s
+                         THEN l.end_date END), '')) AS record
   FROM {SERVER}
        LEFT JOIN customers c ON c.customer_id IN %(customer_ids)s
        LEFT JOIN loans l ON l.customer_id = c.customer_id
@@ -48,36 +49,33 @@ SELECT {READ_ONLY}, c.customer_id, c.monthly_salary, c.approved_limit, c.on_hold
 """
 
 LOCK_CUSTOMER = f"""
-SELECT {READ_ONLY}, c.customer_id, @@autocommit
+SELECT CONCAT_WS('|', {READ_ONLY}, IFNULL(c.customer_id, ''), @@autocommit + 0)
   FROM {SERVER} LEFT JOIN customers c ON c.customer_id = %(customer_id)s
    FOR UPDATE
 """
 
-RESULT_COLUMNS = """customer_id, loan_amount, asked_interest_rate, tenure, credit_score, interest_rate,
-       monthly_repayment, '' AS reason_codes, answer, request_id, loan_id, start_date, end_date"""
+RESULT_OF_LOAN = """
+CONCAT_WS('|', customer_id, loan_amount, asked_interest_rate, tenure, credit_score, interest_rate, monthly_repayment,
+          '', request_id, loan_id, start_date, end_date, IFNULL(answer, ''))"""
+RESULT_OF_DECLINE = """
+CONCAT_WS('|', customer_id, loan_amount, asked_interest_rate, tenure, credit_score, interest_rate, monthly_installment,
+          reason_codes, request_id, '', '', '', IFNULL(answer, ''))"""
 
 # An earlier form of one caller's key may be today's form of another's: it counts only for what an earlier release has
 # stored, which kept no answers.
-OF_KEY = "(idempotency_key = %(key)s OR (idempotency_key = %(earlier_key)s AND answer IS NULL))"
-RESULTS_OF_KEYS = f"""
-SELECT {RESULT_COLUMNS}
-  FROM loans WHERE {OF_KEY}
- UNION ALL
-SELECT customer_id, loan_amount, asked_interest_rate, tenure, credit_score, interest_rate, monthly_installment,
-       reason_codes, answer, request_id, NULL, NULL, NULL
-  FROM declined_requests WHERE {OF_KEY}
-"""
+OF_KEY = "idempotency_key IN %(keys)s AND (idempotency_key = %(key)s OR answer IS NULL)"
 
 RESULT_OF_REQUEST = f"""
-SELECT {RESULT_COLUMNS}
+SELECT {RESULT_OF_LOAN}
   FROM loans WHERE customer_id = %(customer_id)s AND request_id = %(request_id)s
 """
 
-# The key's result and the record in one round trip, at one moment. A row for each result; the loan's comes first.
-RECORD_AND_RESULTS = f"""
-SELECT record.*, result.*
-  FROM ({CREDIT_RECORDS}) AS record LEFT JOIN ({RESULTS_OF_KEYS}) AS result ON TRUE
- ORDER BY result.loan_id IS NULL
+# The key's result and the record in one round trip, at one moment.
+RECORD_AND_RESULT = f"""
+SELECT record, COALESCE(
+         (SELECT {RESULT_OF_LOAN} FROM loans WHERE {OF_KEY} LIMIT 1),
+         (SELECT {RESULT_OF_DECLINE} FROM declined_requests WHERE {OF_KEY} LIMIT 1))
+  FROM ({CREDIT_RECORDS}) AS records
 """
 
 ADD_LOAN = """
@@ -96,11 +94,9 @@ VALUES (%(idempotency_key)s, %(customer_id)s, %(loan_amount)s, %(tenure)s, %(ask
 """
 
 
-Rows = tuple[tuple[Any, ...], ...]
+Row = tuple[Any, ...]
 CUSTOMER_ID = 2
-"""Where the customer stands in a row, behind READ_ONLY."""
-RECORD_COLUMNS = CUSTOMER_ID + 12
-"""How many columns a record takes in a row."""
+"""Where the customer stands among the texts of a row, behind READ_ONLY."""
 
 POINTS_POSSIBLE_AT_FIRST = {"punctuality": 35, "experience": 20, "activity": 20, "volume": 25}
 """Of answers that were stored before the rules were policies."""
@@ -115,19 +111,19 @@ class MySQLLoanStore(LoanStore):
 
     @override
     def credit_record(self, customer_id: int, today: date) -> Reading:
-        rows = self._read([customer_id], today)
-        return Reading(_credit_record(rows, customer_id), from_writer=not _from_demoted(rows))
+        (row,) = self._read([customer_id], today)
+        return Reading(_credit_record(row, customer_id), from_writer=not _from_demoted(row))
 
     @override
     def credit_records(self, customer_ids: Sequence[int], today: date) -> list[CreditRecord]:
         rows = self._read(customer_ids, today)
-        if _from_demoted(rows):
+        if _from_demoted(rows[0]):
             raise StoreUnavailableError("The loan store takes no writes: its records may be old.")
-        return [_record(row) for row in rows if row[CUSTOMER_ID] is not None]
+        return [record for row in rows if (record := record_of(row)) is not None]
 
-    def _read(self, customer_ids: Sequence[int], today: date) -> Rows:
+    def _read(self, customer_ids: Sequence[int], today: date) -> Sequence[Row]:
         rows = self._connection.query(CREDIT_RECORDS, _on(customer_ids, today))
-        if _from_demoted(rows):
+        if _from_demoted(rows[0]):
             # The connection has outlived a failover: a new one leads to the writer.
             self._connection.forget()
             rows = self._connection.query(CREDIT_RECORDS, _on(customer_ids, today))
@@ -152,17 +148,18 @@ class MySQLLoanTransaction(LoanTransaction):
         customer_id = request.application.customer_id
         parameters = _on([customer_id], today)
         if request.idempotency_key is None:
-            rows = self._transaction.execute(CREDIT_RECORDS, parameters).fetchall()
-            return None, _credit_record(rows, customer_id)
-        parameters |= {"key": request.idempotency_key, "earlier_key": request.earlier_idempotency_key}
-        row = self._transaction.execute(RECORD_AND_RESULTS, parameters).fetchall()[0]
-        record, result = row[:RECORD_COLUMNS], row[RECORD_COLUMNS:]
-        return _earlier_result((result,) if result[0] is not None else ()), _credit_record((record,), customer_id)
+            (row,) = self._transaction.execute(CREDIT_RECORDS, parameters).fetchall()
+            return None, _credit_record(row, customer_id)
+        keys = [request.idempotency_key, request.earlier_idempotency_key or request.idempotency_key]
+        parameters |= {"key": request.idempotency_key, "keys": keys}
+        ((record, result),) = self._transaction.execute(RECORD_AND_RESULT, parameters).fetchall()
+        return None if result is None else _earlier_result(result), _credit_record((record,), customer_id)
 
     @override
     def result_of_request(self, customer_id: int, request_id: str) -> EarlierResult | None:
         parameters = {"customer_id": customer_id, "request_id": request_id}
-        return _earlier_result(self._transaction.execute(RESULT_OF_REQUEST, parameters).fetchall())
+        row = self._transaction.execute(RESULT_OF_REQUEST, parameters).fetchone()
+        return None if row is None else _earlier_result(row[0])
 
     @override
     def add_loan(self, request: LoanRequest, decision: Decision, start: date, end: date) -> LoanMade:
@@ -193,16 +190,17 @@ def _lock(transaction: Transaction, customer_id: int, *, autocommit: bool) -> No
     First of all: it waits for whatever a lost connection has left behind, and looking an idempotency key up before it
     would let two twins both find nothing, or deadlock.
     """
-    rows = transaction.execute(LOCK_CUSTOMER, {"customer_id": customer_id}).fetchall()
-    if _from_demoted(rows):
+    (row,) = transaction.execute(LOCK_CUSTOMER, {"customer_id": customer_id}).fetchall()
+    if _from_demoted(row):
         # Before anything is believed of it: it may lack the loan that somebody looks for.
         transaction.abandon()
         raise ConnectionLostError
-    if rows[0][-1] != int(autocommit):
+    if _texts(row)[-1] != str(int(autocommit)):
         # The lock would be gone already, or the transaction without an end.
         transaction.abandon()
         raise StoreUnavailableError("The connection to the loan store is not in the mode that it was put in.")
-    _require(rows, customer_id)
+    if _texts(row)[CUSTOMER_ID] != str(customer_id):
+        raise _refusal(row, customer_id)
 
 
 def record_query(customer_ids: Sequence[int], today: date) -> tuple[str, dict[str, object]]:
@@ -210,17 +208,17 @@ def record_query(customer_ids: Sequence[int], today: date) -> tuple[str, dict[st
     return CREDIT_RECORDS, _on(customer_ids, today)
 
 
-def record_of_texts(row: tuple[Any, ...]) -> CreditRecord | None:
-    """Return the record in a row of texts, as the server sends it; None in the one of no customer."""
-    customer, salary, limit, on_hold, *counts, lent, current, installments, end = row[CUSTOMER_ID:RECORD_COLUMNS]
-    if customer is None:
+def record_of(row: Row) -> CreditRecord | None:
+    """Return the record in a row; None in the one of no customer."""
+    customer, salary, limit, on_hold, *counts, lent, current, installments, end = _texts(row)[CUSTOMER_ID:]
+    if not customer:
         return None
     loans, paid, tenure, this_year = map(int, counts)
     return CreditRecord(
         *(int(customer), Decimal(salary), Decimal(limit), on_hold != "0"),
         *(loans, paid, tenure, this_year),
         *(Decimal(lent), Decimal(current), Decimal(installments)),
-        None if end is None else date.fromisoformat(end),
+        date.fromisoformat(end) if end else None,
     )
 
 
@@ -250,27 +248,28 @@ def _columns(request: LoanRequest, decision: Decision) -> dict[str, object]:
     }
 
 
-def _earlier_result(rows: Rows) -> EarlierResult | None:
-    if not rows:
-        return None
-    customer, amount, asked_rate, tenure, score, rate, installment, reasons, answer, request_id, loan_id, *dates = rows[
-        0
-    ]
+def _earlier_result(text: str) -> EarlierResult:
+    customer, amount, asked_rate, tenure, score, rate, installment, reasons, request_id, loan_id, start, end, answer = (
+        text.split("|", 12)
+    )
     kept = json.loads(answer) if answer else {}
     components = kept.get("score_components")
     return EarlierResult(
-        LoanApplication(customer, amount, asked_rate, tenure, _decimal(kept.get("highest_interest_rate"))),
+        LoanApplication(
+            *(int(customer), Decimal(amount), Decimal(asked_rate), int(tenure)),
+            _decimal(kept.get("highest_interest_rate")),
+        ),
         Decision(
-            score,
-            rate,
-            installment,
+            int(score),
+            Decimal(rate),
+            Decimal(installment),
             tuple(ReasonCode(reason) for reason in reasons.split(",") if reason),
             ScoreComponents(**{name: Decimal(points) for name, points in components.items()}) if components else None,
             _decimal(kept.get("highest_loan_amount")),
             kept.get("shortest_tenure"),
             Weights(**kept.get("points_possible", POINTS_POSSIBLE_AT_FIRST)),
         ),
-        None if loan_id is None else LoanMade(int(loan_id), *dates),  # DECIMAL, since the UNION has NULLs
+        LoanMade(int(loan_id), date.fromisoformat(start), date.fromisoformat(end)) if loan_id else None,
         request_id,
     )
 
@@ -294,25 +293,25 @@ def _answer(application: LoanApplication, decision: Decision) -> str:
     )
 
 
-def _from_demoted(rows: Rows) -> bool:
-    return not all(WRITABLE.issuperset(row[:CUSTOMER_ID]) for row in rows)
+def _texts(row: Row) -> list[str]:
+    text: str = row[0]
+    return text.split("|")
 
 
-def _require(rows: Rows, customer_id: int) -> None:
-    """Refuse rows of nobody and, since money rides on it, rows of anybody else."""
-    ((found,),) = [row[CUSTOMER_ID : CUSTOMER_ID + 1] for row in rows]
-    if found is None:
-        raise CustomerNotFoundError(customer_id)
-    if found != customer_id:
-        raise RuntimeError(f"The loan store answered for customer {found}, asked for {customer_id}.")
+def _from_demoted(row: Row) -> bool:
+    return not WRITABLE.issuperset(_texts(row)[:CUSTOMER_ID])
 
 
-def _credit_record(rows: Rows, customer_id: int) -> CreditRecord:
-    _require(rows, customer_id)
-    return _record(rows[0])
+def _credit_record(row: Row, customer_id: int) -> CreditRecord:
+    record = record_of(row)
+    if record is None or record.customer_id != customer_id:
+        raise _refusal(row, customer_id)
+    return record
 
 
-def _record(row: tuple[Any, ...]) -> CreditRecord:
-    customer, salary, limit, on_hold, loans, paid, tenure, this_year, *amounts = row[CUSTOMER_ID:RECORD_COLUMNS]
-    # SUM over integers is DECIMAL in MySQL.
-    return CreditRecord(customer, salary, limit, bool(on_hold), loans, int(paid), int(tenure), int(this_year), *amounts)
+def _refusal(row: Row, customer_id: int) -> Exception:
+    """Return why a row is refused that is nobody's or, since money rides on it, anybody else's."""
+    found = _texts(row)[CUSTOMER_ID]
+    if not found:
+        return CustomerNotFoundError(customer_id)
+    return RuntimeError(f"The loan store answered for customer {found}, asked for {customer_id}.")
