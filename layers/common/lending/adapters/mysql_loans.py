@@ -34,7 +34,7 @@ SELECT CONCAT_WS('|', {READ_ONLY},
          COUNT(l.loan_id),
          COALESCE(SUM(l.emis_paid_on_time), 0),
          COALESCE(SUM(l.tenure), 0),
-         COALESCE(SUM(l.start_date BETWEEN %(first_of_year)s AND %(last_of_year)s), 0),
+         COALESCE(SUM(YEAR(l.start_date) = %(year)s), 0),
          COALESCE(SUM(CASE WHEN l.status IN ('APPROVED', 'PAID') THEN l.loan_amount END), 0),
          COALESCE(SUM(CASE WHEN l.status IN ('APPROVED', 'PENDING') AND l.end_date >= %(today)s
                            THEN l.loan_amount END), 0),
@@ -223,12 +223,7 @@ def record_of(row: Row) -> CreditRecord | None:
 
 
 def _on(customer_ids: Sequence[int], today: date) -> dict[str, object]:
-    return {
-        "customer_ids": customer_ids,
-        "today": today,
-        "first_of_year": date(today.year, 1, 1),
-        "last_of_year": date(today.year, 12, 31),
-    }
+    return {"customer_ids": customer_ids, "today": today, "year": today.year}
 
 
 def _columns(request: LoanRequest, decision: Decision) -> dict[str, object]:
