@@ -140,6 +140,22 @@ def test_a_marker_that_was_sent_ahead_is_not_confirmed_before_redis_replies(
     assert not cache.confirm_write(1001, MARKER)
 
 
+def test_a_marker_that_was_sent_ahead_before_is_sent_again_by_the_next_try(
+    through_proxy: dict[str, str], redis_client: redis.Redis
+) -> None:
+    cache = in_use(through_proxy)
+    cache.begin_write(1001, MARKER)
+    assert arrives(redis_client, MARKER)
+    redis_client.delete(KEY)  # as another writer does in between
+
+    cache.begin_write(1001, MARKER)
+
+    assert cache.confirm_write(1001, MARKER)
+    assert redis_client.get(KEY) == MARKER
+    assert cache.finish_write(1001, MARKER), "which gets a reply of its own"
+    assert redis_client.get(KEY) is None
+
+
 def test_a_marker_that_was_sent_ahead_in_vain_is_sent_again(
     through_proxy: dict[str, str], proxy: Proxy, redis_client: redis.Redis
 ) -> None:

@@ -259,7 +259,7 @@ class SteppedConnection(RedisCluster):
 
     def step_ahead(self, node: RedisConnection, command: Command) -> None:
         """Send a command, which may arrive from now on."""
-        if not node.breaker.failures and self.ahead is None:
+        if not node.breaker.failures and (self.ahead is None or self.ahead.has_arrived):
             self.ahead = Sent(self._redis, node.host, [command])
 
     def step(self, node: RedisConnection, commands: Sequence[Command], wait: Wait) -> list[Any]:

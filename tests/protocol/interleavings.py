@@ -92,7 +92,7 @@ Faults = tuple[Fault, ...]
 OF_A_CLUSTER = (Fault.MOVE, Fault.HALF_MOVED)
 ALONE: list[Faults] = [(), *[(fault,) for fault in Fault if fault not in OF_A_CLUSTER]]
 """Every fault by itself, and none."""
-TWO_AT_ONCE: list[Faults] = [(Fault.KILL, Fault.COMMAND)]
+TWO_AT_ONCE: list[Faults] = [(Fault.KILL, Fault.COMMAND), (Fault.DEMOTION, Fault.HASTE)]
 MOVING: list[Faults] = [(Fault.MOVE, *rest) for rest in [*ALONE, (Fault.HALF_MOVED,)] if rest != (Fault.DEMOTION,)]
 """The slot moves, and every fault beside that concerns the cache."""
 CASTS = ("wrr", "wwr", "wpr", "wrf", "osr", "osf", "wos")

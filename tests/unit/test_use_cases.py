@@ -638,19 +638,19 @@ def test_a_repeated_decline_has_nothing_to_finish(
     assert "cache: finish_write" not in steps
 
 
-@pytest.mark.parametrize(("seconds_left", "left"), [(PATIENCE.time_to_answer, {}), (0.49, {ASHA: b"write:first"})])
-def test_without_time_for_its_reply_the_drop_is_left_to_the_sweep(
+@pytest.mark.parametrize(("seconds_left", "unconfirmed"), [(PATIENCE.time_to_answer, False), (0.49, True)])
+def test_without_time_for_its_reply_the_drop_is_sent_all_the_same(
     create_within: Callable[..., LoanResult],
     scores: FakeScoreCache,
     cache_use: CacheUse,
     seconds_left: float,
-    left: dict[int, bytes],
+    *,
+    unconfirmed: bool,
 ) -> None:
-    """The marker is confirmed, so no older score can be cached meanwhile."""
     create_within([10, 10, seconds_left])
 
-    assert scores.held == left
-    assert cache_use.unconfirmed == bool(left)
+    assert scores.held == {}
+    assert cache_use.unconfirmed == unconfirmed
 
 
 def test_a_key_that_came_with_another_body_is_refused(

@@ -143,7 +143,8 @@ class RedisConnection:
         """
         connection = self._connection
         idle = clock.seconds_since(self._used_at) > self._patience.cache_idle
-        if connection is None or idle or self._owed or self.breaker.failures:
+        # What was sent ahead before may be sent again: its first reply says nothing of now.
+        if connection is None or idle or self._owed > (self._ahead is not None) or self.breaker.failures:
             return
         try:
             self._send(connection, [command])

@@ -11,17 +11,18 @@ class CacheWrite:
         self._customer_id = customer_id
         self._marker = marker_of(request_id)
         self._begun = False
-        self._confirmed = False
 
     def begin(self) -> None:
-        """Send the marker, under which no score is stored. Called for each try; one that is confirmed stands."""
+        """Send the marker, under which no score is stored.
+
+        Called for each try: between two, another writer may have had the customer and removed it.
+        """
         self._begun = True
-        if not self._confirmed:
-            self._scores.begin_write(self._customer_id, self._marker)
+        self._scores.begin_write(self._customer_id, self._marker)
 
     def confirm(self) -> None:
-        """Wait until the marker is there, or there is no hope. Called before the commit."""
-        self._confirmed = self._confirmed or self._scores.confirm_write(self._customer_id, self._marker)
+        """Wait until the marker is there, or its time is over. Called before the commit."""
+        self._scores.confirm_write(self._customer_id, self._marker)
 
     def take_over(self, request_id: str) -> None:
         """Finish the write of an earlier request, which may have been killed right after its commit."""
@@ -32,16 +33,11 @@ class CacheWrite:
         """Drop the entry after the commit.
 
         Args:
-            in_haste: There is no time to wait for the cache. Under a confirmed marker the entry is gone already, and
-                the sweep removes the marker; otherwise the delete is sent all the same.
+            in_haste: There is no time to wait for the cache; the delete is sent all the same.
         Returns:
             Whether the cache has confirmed it, or there was nothing to drop.
         """
-        if not self._begun:
-            return True
-        if in_haste and self._confirmed:
-            return False
-        return self._scores.finish_write(self._customer_id, self._marker, wait=not in_haste)
+        return not self._begun or self._scores.finish_write(self._customer_id, self._marker, wait=not in_haste)
 
     def retract(self) -> None:
         """Remove the marker, since nothing was written."""
