@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
@@ -347,13 +348,17 @@ def test_a_loan_leaves_no_older_entry_although_the_breaker_is_open(
 def test_a_loan_is_written_while_its_marker_is_on_its_way_and_committed_once_it_is_there(
     service: Service, cache: Cache, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    be_patient(monkeypatch)
+    # It may take long until a proxy's thread has its turn.
+    patience = replace(
+        Patience.relaxed(), time_to_begin=8, time_to_commit=6, time_to_answer=5, cache_total=4.9, cache_write=2
+    )
+    use_patience(monkeypatch, patience)
     order: list[str] = []
-    written = threading.Event()
+    sent, written = threading.Event(), threading.Event()
 
     def hold_the_markers_reply(_: bytes) -> Action:
-        written.wait(FAR_TOO_LONG_SECONDS)
-        time.sleep(0.05)  # for a COMMIT that would not wait
+        written.wait(FAR_TOO_LONG_SECONDS / 2)
+        time.sleep(0.02)  # for a COMMIT that would not wait
         order.append("reply")
         cache.proxy.on_reply = pass_all
         return Action.PASS
@@ -362,9 +367,12 @@ def test_a_loan_is_written_while_its_marker_is_on_its_way_and_committed_once_it_
         if SET_MARKER.encode() in piece:
             order.append("marker")
             cache.proxy.on_reply = hold_the_markers_reply
+            sent.set()
         return Action.PASS
 
     def see_statement(piece: bytes) -> Action:
+        if b"INSERT INTO loans" in piece:
+            sent.wait(FAR_TOO_LONG_SECONDS / 2)
         order.extend(word for word in ("INSERT INTO loans", "COMMIT") if word.encode() in piece)
         if b"INSERT INTO loans" in piece:
             written.set()

@@ -211,7 +211,7 @@ def test_a_refusal_that_does_not_pass_is_an_error(service: Service, proxy: Proxy
 def test_a_row_for_another_customer_is_never_believed(
     service: Service, proxy: Proxy, database: Database, redis_client: redis.Redis
 ) -> None:
-    proxy.on_reply = lambda piece: piece.replace(b"\x041001", b"\x041002")
+    proxy.on_reply = lambda piece: piece.replace(b"|1001|", b"|1002|")
 
     checked, lent = service.check(ASHA), service.create(ASHA)
 
