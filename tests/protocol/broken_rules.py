@@ -129,11 +129,10 @@ BROKEN_RULES = (
         DEMOTED,
     ),
     BrokenRule(
-        "whether a server takes writes is read in a row of its own",
+        "a server without the customer says whether it takes writes",
         LOANS,
-        "SELECT CONCAT_WS('|', {READ_ONLY},\n         IFNULL(c.customer_id, ''), IFNULL(c.monthly",
-        "SELECT CONCAT_WS('|', @@global.read_only, @@global.innodb_read_only,\n"
-        "         IFNULL(c.customer_id, ''), IFNULL(c.monthly",
+        "LEFT JOIN customers c ON c.customer_id IN",
+        "JOIN customers c ON c.customer_id IN",
         DEMOTED,
     ),
     BrokenRule(
@@ -231,7 +230,7 @@ BROKEN_RULES = (
         WRITE,
         "return not self._begun or self._scores",
         "return not self._begun or in_haste or self._scores",
-        INTERLEAVINGS,
+        WRITES,
     ),
     BrokenRule(
         "a replay finishes the write of the first request",
