@@ -210,6 +210,13 @@ def test_a_field_of_another_kind_is_a_miss(name: str, value: Any) -> None:
     assert from_document(with_fields(**{name: value}), 1001, TODAY, POLICY, MARK) is None
 
 
+@pytest.mark.parametrize("score", [0, 100])
+def test_the_lowest_and_the_highest_score_are_read(score: int) -> None:
+    profile = from_document(with_fields(credit_score=score), 1001, TODAY, POLICY, MARK)
+
+    assert profile == PROFILE._replace(credit_score=score)
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
     lambda values: st.lists(values, max_size=3) | st.dictionaries(st.text(max_size=5), values, max_size=3),

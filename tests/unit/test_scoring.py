@@ -163,7 +163,8 @@ def test_a_score_is_measured_by_its_policy() -> None:
 @pytest.mark.parametrize(
     ("monthly_salary", "share_pct", "current_installments", "room"),
     [
-        ("100.01", "50", "20.00", "30.00"),
+        ("100.03", "50", "20.00", "30.01"),
+        ("100.03", "50", "60.00", "-9.99"),
         ("100.00", "50", "60.01", "-10.01"),
         ("100.01", "33.33", "0", "33.33"),
     ],
