@@ -141,10 +141,11 @@ class RedisConnection:
 
         Elsewhere nothing is sent: whoever asks it sends it.
         """
-        connection = self._connection
+        connection, ahead = self._connection, self._ahead
         idle = clock.seconds_since(self._used_at) > self._patience.cache_idle
         # What was sent ahead before may be sent again: its first reply says nothing of now.
-        if connection is None or idle or self._owed > (self._ahead is not None) or self.breaker.failures:
+        self._ahead = None
+        if connection is None or idle or self._owed > (ahead is not None) or self.breaker.failures:
             return
         try:
             self._send(connection, [command])
