@@ -99,3 +99,21 @@ def test_a_replay_finishes_the_write_of_the_first_request(write: CacheWrite, sco
 
     assert write.finish(in_haste=False)
     assert scores.held == {}
+
+
+def test_a_replay_leaves_no_marker_of_a_try_before_it(write: CacheWrite, scores: FakeScoreCache) -> None:
+    """The first request's delete has left it: it came after that request's own."""
+    put(write)
+
+    write.take_over("first")
+
+    assert write.finish(in_haste=False)
+    assert scores.held == {}
+
+
+def test_who_finds_their_own_result_keeps_their_marker_until_the_end(write: CacheWrite, scores: FakeScoreCache) -> None:
+    put(write)
+
+    write.take_over("r1")
+
+    assert scores.held == {ASHA: b"write:r1"}

@@ -26,8 +26,10 @@ class CacheWrite:
 
     def take_over(self, request_id: str) -> None:
         """Finish the write of an earlier request, which may have been killed right after its commit."""
-        self._marker = marker_of(request_id)
-        self._begun = True
+        marker = marker_of(request_id)
+        if marker != self._marker:
+            self.retract()  # what an earlier try has put: nobody else would remove it
+        self._marker, self._begun = marker, True
 
     def finish(self, *, in_haste: bool) -> bool:
         """Drop the entry after the commit.
