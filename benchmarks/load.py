@@ -78,7 +78,9 @@ def measure_section(stores: Stores, options: Options) -> Findings:
 
 
 def _row(stores: Stores, front: Front, phase: Phase, seconds: int) -> list[Cell]:
-    traffic = Traffic(phase.kind, phase.customers.start, len(phase.customers), phase.name.replace(" ", "-"))
+    traffic = Traffic(
+        phase.kind, phase.customers.start, len(phase.customers), phase.name.replace(" ", "-").replace(",", "")
+    )
     with phase.condition(stores):
         before = stores.status("Questions")
         outcome = run_wrk(front.url, traffic, seconds)
