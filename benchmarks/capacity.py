@@ -131,7 +131,7 @@ def needs_of(lender: Lender, costs: Costs) -> Needs:
 def measured_costs(stores: Stores) -> Costs:
     """Have the real handlers hit, miss and lend, and look at how busy the servers were."""
     # They look for their stores when they are imported.
-    from benchmarks.requests import CREATED, check_event, checking, create_event, creating, new_key  # noqa: PLC0415
+    from benchmarks.requests import CREATED, check_event, checking, create_event, creating, new_key  # noqa: PLC0415 - as said
 
     stores.add_customers([(number, LOANS) for number in range(1, CUSTOMERS + 1)])
     customers = cycle(range(1, CUSTOMERS + 1))

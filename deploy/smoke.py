@@ -42,7 +42,7 @@ def _asked(url: str, operation: Operation, session: Any, token: str | None) -> t
         SigV4Auth(session.get_credentials(), "execute-api", session.region_name).add_auth(given)
     request = urllib.request.Request(url + operation.path, body, dict(given.headers), method="POST")  # noqa: S310 - the stack's own
     try:
-        response: Any = urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS)  # noqa: S310
+        response: Any = urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS)  # noqa: S310 - as above
     except urllib.error.HTTPError as error:
         response = error
     with response:

@@ -140,27 +140,12 @@ def test_a_marker_that_was_sent_ahead_is_not_confirmed_before_redis_replies(
     assert not cache.confirm_write(1001, MARKER)
 
 
-def test_a_marker_that_was_sent_ahead_before_is_sent_again_by_the_next_try(
-    through_proxy: dict[str, str], redis_client: redis.Redis
+@pytest.mark.parametrize("tries_before", [1, 2])
+def test_each_try_puts_its_marker_anew_although_nobody_has_read_what_the_others_got(
+    through_proxy: dict[str, str], redis_client: redis.Redis, tries_before: int
 ) -> None:
     cache = in_use(through_proxy)
-    cache.begin_write(1001, MARKER)
-    assert arrives(redis_client, MARKER)
-    redis_client.delete(KEY)  # as another writer does in between
-
-    cache.begin_write(1001, MARKER)
-
-    assert cache.confirm_write(1001, MARKER)
-    assert redis_client.get(KEY) == MARKER
-    assert cache.finish_write(1001, MARKER), "which gets a reply of its own"
-    assert redis_client.get(KEY) is None
-
-
-def test_a_third_try_puts_its_marker_anew_although_nobody_has_read_what_the_others_got(
-    through_proxy: dict[str, str], redis_client: redis.Redis
-) -> None:
-    cache = in_use(through_proxy)
-    for _ in range(2):
+    for _ in range(tries_before):
         cache.begin_write(1001, MARKER)
         assert arrives(redis_client, MARKER)
         redis_client.delete(KEY)  # as another writer does in between
